@@ -1,0 +1,1 @@
+//! GStreamer elements for HomeKit cameras.
