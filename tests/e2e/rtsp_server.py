@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+"""A camera for the tests: an RTSP server with H.264 and sound, and a copy of every NAL unit it sends.
+
+Runs with the system's Python (GObject bindings). Prints one JSON line with its port when it serves, then one per
+client that plays. Usage: rtsp_server.py [--port N] [--record FILE] [--user NAME --password WORD]
+[--size 1280x720] [--fps 30] [--sound pcmu|aac|opus|none] [--path /cam]
+"""
+
+import argparse
+import json
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+SOUND = {
+    "pcmu": "audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay name=pay1 pt=0",
+    "aac": "audio/x-raw,rate=32000,channels=1 ! avenc_aac bitrate=48000 ! aacparse ! rtpmp4gpay name=pay1 pt=97",
+    "opus": "audio/x-raw,rate=48000,channels=1 ! opusenc bitrate=24000 ! rtpopuspay name=pay1 pt=97",
+}
+
+
+def launch(options):
+    width, height = options.size.split("x")
+    video = (
+        f"videotestsrc is-live=true pattern={options.pattern} ! "
+        f"video/x-raw,format=I420,width={width},height={height},framerate={options.fps}/1 ! "
+        # The frame's time burned in, where the overlay is installed.
+        f"{options.overlay} x264enc tune=zerolatency speed-preset=ultrafast bitrate={options.kbps} "
+        f"key-int-max={options.gop} ! video/x-h264,profile={options.profile} ! h264parse ! "
+        "video/x-h264,stream-format=byte-stream,alignment=nal ! identity name=sent ! "
+        "rtph264pay name=pay0 pt=96 config-interval=-1"
+    )
+    if options.sound == "none":
+        return f"( {video} )"
+    return f"( {video} audiotestsrc is-live=true wave=ticks volume=0.5 ! {SOUND[options.sound]} )"
+
+
+def record(media, path):
+    """Appends what the payloader gets, as Annex B."""
+    out = open(path, "ab", buffering=0)
+
+    def write(_, info):
+        ok, memory = info.get_buffer().map(Gst.MapFlags.READ)
+        if ok:
+            out.write(memory.data)
+            info.get_buffer().unmap(memory)
+        return Gst.PadProbeReturn.OK
+
+    pad = media.get_element().get_by_name("sent").get_static_pad("src")
+    pad.add_probe(Gst.PadProbeType.BUFFER, write)
+
+
+def configured(media, options):
+    if options.record:
+        record(media, options.record)
+    say(media="configured")
+
+
+def authentication(user, password):
+    auth = GstRtspServer.RTSPAuth()
+    token = GstRtspServer.RTSPToken()
+    token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "viewer")
+    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    return auth
+
+
+def say(**what):
+    print(json.dumps(what), flush=True)
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", default="0")
+    parser.add_argument("--path", default="/cam")
+    parser.add_argument("--record")
+    parser.add_argument("--user")
+    parser.add_argument("--password")
+    parser.add_argument("--size", default="1280x720")
+    parser.add_argument("--fps", type=int, default=30)
+    parser.add_argument("--gop", type=int, default=30)
+    parser.add_argument("--kbps", type=int, default=1500)
+    parser.add_argument("--profile", default="constrained-baseline")
+    parser.add_argument("--pattern", default="ball")
+    parser.add_argument("--sound", choices=[*SOUND, "none"], default="pcmu")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    Gst.init(None)
+    options.overlay = "timeoverlay !" if Gst.ElementFactory.find("timeoverlay") else ""
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch(launch(options))
+    factory.set_shared(True)
+    factory.connect("media-configure", lambda _, media: configured(media, options))
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(options.port)
+    if options.user:
+        server.set_auth(authentication(options.user, options.password))
+        factory.add_role_from_structure(permissions("viewer"))
+    server.get_mount_points().add_factory(options.path, factory)
+    server.connect("client-connected", lambda _, client: client.connect(
+        "play-request", lambda *_: say(client="plays")))
+    if not server.attach(None):
+        raise SystemExit(f"port {options.port} is taken")
+    say(port=server.get_bound_port())
+    GLib.MainLoop().run()
+
+
+def permissions(role):
+    structure = Gst.Structure.new_empty(role)
+    structure.set_value("media.factory.access", True)
+    structure.set_value("media.factory.construct", True)
+    return structure
+
+
+main()
