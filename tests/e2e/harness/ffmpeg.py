@@ -54,15 +54,18 @@ def sdp(stream, ports):
 class Receiver:
     """`async with Receiver(stream, folder) as ffmpeg:` before Start; `await ffmpeg.finish()` after End."""
 
-    def __init__(self, stream, folder, name="ffmpeg"):
-        self.stream, self.folder, self.name = stream, pathlib.Path(folder), name
+    def __init__(self, stream, folder, name="ffmpeg", ports=None):
+        """`ports`: those announced to the accessory; then nothing is handed on from our own receiver."""
+        self.stream, self.folder, self.name, self.ports = stream, pathlib.Path(folder), name, ports
+        self.alone = ports is not None
 
     def _path(self, suffix):
         return self.folder / f"{self.name}.{suffix}"
 
     async def __aenter__(self):
         family = socket.AF_INET6 if ":" in self.stream.host else socket.AF_INET
-        self.ports = free_ports(2 if self.stream.want.audio else 1, family)
+        if not self.alone:
+            self.ports = free_ports(2 if self.stream.want.audio else 1, family)
         self._path("sdp").write_text(sdp(self.stream, self.ports))
         command = ["ffmpeg", "-hide_banner", "-nostdin", "-y", "-loglevel", "level+warning", "-xerror",
                    "-err_detect", "explode+crccheck+bitstream+buffer", "-protocol_whitelist", "file,udp,rtp,srtp,crypto",
@@ -78,8 +81,9 @@ class Receiver:
         except BaseException:
             self.process.kill()
             raise
-        for media, port in zip(self.stream.media, self.ports):
-            media.forward = (self.stream.host, port)
+        if not self.alone:
+            for media, port in zip(self.stream.media, self.ports):
+                media.forward = (self.stream.host, port)
         return self
 
     async def __aexit__(self, *_):

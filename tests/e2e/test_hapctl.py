@@ -1,0 +1,98 @@
+"""The contract of hapctl, against hapd."""
+
+import asyncio
+import json
+import os
+
+import pytest
+
+from harness import ffmpeg, paths, wait
+from harness.cameras import RtspServer, pattern_camera
+from harness.hapd import Hapd, config
+
+VIDEO = {"codec", "width", "height", "packets", "bytes", "lost", "ssrc", "payload_type", "key_frames", "first_packet_ms",
+         "first_key_frame_ms", "sender_reports", "bitrate_kbps"}
+
+
+class Hapctl:
+    def __init__(self, folder):
+        self.store, self.log = folder / "store", folder / "hapctl.log"
+
+    async def __call__(self, *arguments, check=True, timeout=60):
+        process = await asyncio.create_subprocess_exec(
+            str(paths.HAPCTL), "--store", str(self.store), *arguments, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "RUST_LOG": "debug"})
+        out, error = await asyncio.wait_for(process.communicate(), timeout)
+        with self.log.open("ab") as log:
+            log.write(error)
+        assert not check or process.returncode == 0, f"hapctl {arguments}: {error.decode()}\n{out.decode()}"
+        return process.returncode, out.decode(), error.decode()
+
+    async def json(self, *arguments, **more):
+        return json.loads((await self(*arguments, "--json", **more))[1])
+
+
+async def paired(hapd, folder, alias="cam"):
+    (entry,) = hapd.pairing_info().values()
+    hapctl = Hapctl(folder)
+    await hapctl("pair", "--address", f"127.0.0.1:{entry['port']}", "--code", entry["setup_code"], "--alias", alias)
+    return hapctl
+
+
+def check_view(answer, folder, want_first_key_frame=True):
+    video, audio = answer["video"], answer["audio"]
+    assert VIDEO <= set(video), VIDEO - set(video)
+    assert VIDEO - {"width", "height", "key_frames", "first_key_frame_ms"} <= set(audio), audio
+    assert video["lost"] == audio["lost"] == 0
+    assert video["packets"] > 50 and audio["packets"] > 50 and video["key_frames"] >= 1
+    assert video["payload_type"] == 99 and audio["payload_type"] == 110
+    assert video["sender_reports"] >= 2 and audio["sender_reports"] >= 1
+    assert video["first_key_frame_ms"] < 300, f"first key frame after {video['first_key_frame_ms']} ms"
+    assert ffmpeg.decode_file(folder / "v.h264") == ""
+    assert ffmpeg.decode_file(folder / "a.ogg") == ""
+
+
+@pytest.mark.needs("ffmpeg")
+async def test_view_of_the_test_picture(folder):
+    async with Hapd(folder, config(pattern_camera())) as hapd:
+        hapctl = await paired(hapd, folder)
+        await hapctl("snapshot", "cam", "--output", str(folder / "warm.jpg"), check=False)
+        answer = await hapctl.json("view", "cam", "--seconds", "5", "--video", str(folder / "v.h264"),
+                                   "--audio", str(folder / "a.ogg"))
+        check_view(answer, folder)
+
+
+@pytest.mark.needs("ffmpeg")
+async def test_view_of_an_rtsp_camera(folder):
+    async with RtspServer(folder) as server, Hapd(folder, config(server.camera())) as hapd:
+        hapctl = await paired(hapd, folder)
+        await wait.until(lambda: '"plays"' in server.out.read_text(), 20, "the RTSP session")
+        await asyncio.sleep(2)  # a key frame has come: the source runs
+        answer = await hapctl.json("view", "cam", "--seconds", "5", "--video", str(folder / "v.h264"),
+                                   "--audio", str(folder / "a.ogg"))
+        check_view(answer, folder)
+        assert (answer["video"]["width"], answer["video"]["height"]) == (1280, 720)
+
+
+async def test_pair_accessories_get_put_unpair(folder):
+    async with Hapd(folder, config(pattern_camera())) as hapd:
+        hapctl = await paired(hapd, folder)
+        assert next(iter(hapd.pairing_info().values()))["paired"] is True
+        assert "110" in json.dumps(await hapctl.json("accessories", "cam"))
+        await hapctl("unpair", "cam")
+        assert next(iter(hapd.pairing_info().values()))["paired"] is False
+
+
+async def test_wrong_code_is_an_error_that_says_so(folder):
+    async with Hapd(folder, config(pattern_camera())) as hapd:
+        (entry,) = hapd.pairing_info().values()
+        wrong = "031-45-154" if entry["setup_code"] != "031-45-154" else "031-45-155"
+        status, _, error = await Hapctl(folder)("pair", "--address", f"127.0.0.1:{entry['port']}", "--code", wrong,
+                                                "--alias", "cam", check=False)
+        assert status not in (0, 101) and error.strip()
+
+
+@pytest.mark.parametrize("command", ["discover", "pair", "accessories", "get", "put", "watch", "snapshot", "view", "unpair"])
+async def test_help_of_every_command(folder, command):
+    _, out, _ = await Hapctl(folder)(command, "--help")
+    assert "--json" in out and len(out.splitlines()) > 5
