@@ -1,4 +1,5 @@
 # Shared by the scripts of this folder; sourced, never run. Bash.
+# shellcheck shell=bash disable=SC2034
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE="$ROOT/.cache"

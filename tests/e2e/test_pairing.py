@@ -150,7 +150,7 @@ async def test_unpair_and_reset_from_the_command_line(folder):
         assert done.returncode == 0, done.stderr
         assert (await only(hapd))["paired"] is False
         assert (await only(hapd))["device_id"] == entry["device_id"]
-        done = hapd.command("reset")
+        done = hapd.command("reset", "--yes")
         assert done.returncode == 0, done.stderr
         await hapd.start()
         fresh = await only(hapd)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import rtp, wait
+from harness import paths, rtp, wait
 from harness.cameras import RtspServer, make_file, unique
 from harness.ffmpeg import picture_bytes
 from harness.hapd import Hapd, config
@@ -40,7 +40,7 @@ def same_bytes(stream, server):
 @pytest.mark.parametrize("sound,transport", [("pcmu", None), ("aac", "udp"), ("opus", "tcp")])
 async def test_passthrough_with_sound(folder, sound, transport):
     async with RtspServer(folder, sound=sound) as server:
-        camera = server.camera(**({"transport": transport} if transport else {}))
+        camera = server.camera(**({"rtsp_transport": transport} if transport else {}))
         async with Hapd(folder, config(camera)) as hapd, paired(hapd) as (_, connection):
             await running(connection)
             want = Want(1280, 720, 30, kbps=2000)
@@ -203,12 +203,12 @@ async def test_file_is_looped_in_real_time(folder):
 
 
 async def test_launch_string_as_a_source(folder):
-    launch = ("videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=15/1 ! "
-              "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! h264parse")
+    text = (paths.ROOT / "pipelines/presets/test-source.launch").read_text()
+    launch = " ".join(line for line in text.splitlines() if not line.startswith("#"))
     camera = {"name": unique("Launch"), "source": f"launch:{launch}"}
     async with Hapd(folder, config(camera)) as hapd, paired(hapd) as (_, connection):
         await running(connection)
-        async with view(connection, folder, Want(640, 360, 15, kbps=1000)) as (stream, receiver):
+        async with view(connection, folder, Want(640, 360, 15, kbps=1000, profile=1)) as (stream, receiver):
             await stream.run_for(2)
-            assert await stream.end() == 0
-            stream.video.check(stream.their_ssrcs[0], 99, 1378)
+            await finish(stream, receiver)
+        assert set(receiver.frame_sizes()) == {picture_bytes(640, 360)} and receiver.sound()[1] > 20

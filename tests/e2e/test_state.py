@@ -56,7 +56,7 @@ BAD_CONFIGS = {
     "wrong type": ('[[camera]]\nname = "A"\nsource = "test"\nport = "high"\n', 4, "port"),
     "too many streams": ('[[camera]]\nname = "A"\nsource = "test"\nmax_streams = 99\n', 4, "max_streams"),
     "bad name": ('[[camera]]\nname = ""\nsource = "test"\n', 2, "name"),
-    "same name twice": ('[[camera]]\nname = "A"\nsource = "test"\n[[camera]]\nname = "A"\nsource = "test"\n', 5, "name"),
+    "same name twice": ('[[camera]]\nname = "A"\nsource = "test"\n[[camera]]\nname = "A"\nsource = "test"\n', 4, "name"),
 }
 
 

@@ -13,7 +13,7 @@ import time
 from . import paths, secrets, wait
 
 _ENVIRONMENT = {
-    "RUST_LOG": "debug",
+    "HAPD_LOG": "debug",
     "RUST_BACKTRACE": "1",
     "GST_DEBUG_NO_COLOR": "1",
     "NO_COLOR": "1",
