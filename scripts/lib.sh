@@ -19,3 +19,14 @@ pretty_seconds() {
 
 # version_at_least 1.85 1.90.1
 version_at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+# A virtual environment with the pinned Python peers, made anew when their list changes.
+python_peers() {
+    local venv="$CACHE/venv" stamp="$CACHE/venv/requirements"
+    cmp -s "$ROOT/tests/e2e/requirements.txt" "$stamp" && return
+    say "installing the Python peers"
+    rm -rf "$venv"
+    /usr/bin/python3 -m venv "$venv" || python3 -m venv "$venv" || return
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$ROOT/tests/e2e/requirements.txt" || return
+    cp "$ROOT/tests/e2e/requirements.txt" "$stamp"
+}
