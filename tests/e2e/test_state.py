@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import paths
+from harness import paths, wait
 from harness.cameras import pattern_camera
 from harness.hapd import Hapd, config
 from harness.view import paired
@@ -51,7 +51,7 @@ async def test_broken_state_is_refused_and_left_alone(folder, how):
 BAD_CONFIGS = {
     "syntax": ('[[camera]]\nname = "A"\nsource = \n', 3, ""),
     "unknown key": ('[[camera]]\nname = "A"\nsource = "test"\ncolour = "red"\n', 4, "colour"),
-    "unknown source": ('[[camera]]\nname = "A"\nsource = "telepathy:1"\n', 3, "telepathy"),
+    "unknown source": ('[[camera]]\nname = "A"\nsource = "telepathy:1"\n', 3, "source"),
     "no source": ('[[camera]]\nname = "A"\n', 1, "source"),
     "wrong type": ('[[camera]]\nname = "A"\nsource = "test"\nport = "high"\n', 4, "port"),
     "too many streams": ('[[camera]]\nname = "A"\nsource = "test"\nmax_streams = 99\n', 4, "max_streams"),
@@ -98,13 +98,22 @@ async def test_help_and_version():
             assert done.returncode == 0 and len(done.stdout) > 5, (program, arguments, done.stderr)
 
 
-async def test_setup_code_and_qr_are_printed_on_standard_output(folder):
-    async with Hapd(folder, config(pattern_camera())) as hapd:
+async def test_setup_code_and_qr_are_printed_on_standard_output_only(folder):
+    hapd = Hapd(folder, config(pattern_camera()), service_manager=False)
+    async with hapd:
         (entry,) = hapd.pairing_info().values()
-        out = hapd.out.read_text()
-        assert entry["setup_code"] in out and len([line for line in out.splitlines() if "█" in line]) > 8
+        await wait.until(lambda: entry["setup_code"] in hapd.out.read_text(), 5, "the setup code")
+        assert len([line for line in hapd.out.read_text().splitlines() if set(line) & set("█▀▄")]) > 8, "a QR code"
         assert entry["setup_code"] not in hapd.log.read_text()
-        assert str(entry["port"]) in hapd.log.read_text()
+
+
+async def test_first_line_of_the_log_names_each_camera_and_its_port(folder):
+    async with Hapd(folder, config(pattern_camera("One"), pattern_camera("Two"))) as hapd:
+        ready = next(line for line in hapd.log.read_text().splitlines() if "ready" in line)
+        for name, entry in hapd.pairing_info().items():
+            assert name in ready and str(entry["port"]) in ready, ready
+        assert not any(e["setup_code"] in hapd.out.read_text() for e in hapd.pairing_info().values()), \
+            "a service manager would keep the setup code in its journal"
 
 
 async def test_pairing_info_fields(folder):

@@ -1,7 +1,6 @@
 """ffmpeg as the stranger that decrypts and decodes what the daemon sends."""
 
 import array
-import asyncio
 import base64
 import contextlib
 import pathlib
@@ -127,7 +126,7 @@ class Receiver:
         bad = [line for line in log.splitlines()
                if re.search(r"\[(error|fatal|panic)\]", line) or _LOSS.search(line)]
         bad = [line for line in bad if "Exiting normally, received signal" not in line]
-        assert not bad, f"ffmpeg complains:\n" + "\n".join(bad[:20])
+        assert not bad, "ffmpeg complains:\n" + "\n".join(bad[:20])
 
     def frame_sizes(self):
         """Bytes of each decoded picture, in order: 4:2:0 planar, so width*height*3/2."""

@@ -1,6 +1,5 @@
 """A real `hapd` process on loopback, with its own state directory and logs kept apart."""
 
-import asyncio
 import json
 import os
 import pathlib
@@ -8,7 +7,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 
 from . import paths, secrets, wait
 
@@ -32,7 +30,8 @@ def config(*cameras, interfaces=("lo",)):
 class Hapd:
     """`with Hapd(folder, config) as hapd:`; every start and stop may be repeated."""
 
-    def __init__(self, folder, config_text, env=None):
+    def __init__(self, folder, config_text, env=None, service_manager=True):
+        """`service_manager`: wait for its READY=1; else for the first camera to answer."""
         self.folder = pathlib.Path(folder)
         self.state = self.folder / "state"
         self.config = self.folder / "hapd.toml"
@@ -40,6 +39,8 @@ class Hapd:
         self.out = self.folder / "hapd.out"  # standard output: the setup code belongs here
         self.config.write_text(config_text)
         self.env = {**os.environ, **_ENVIRONMENT, **(env or {})}
+        self.env.pop("JOURNAL_STREAM", None)
+        self.service_manager = service_manager
         self.process = None
         self._notify = None
         self._notify_dir = None
@@ -55,15 +56,25 @@ class Hapd:
     async def start(self, ready=15):
         """Starts `hapd run` and waits until it has told its service manager that it is ready."""
         self._listen_for_ready()
+        manager = {"NOTIFY_SOCKET": self._notify.getsockname()} if self.service_manager else {}
         with self.log.open("ab") as log, self.out.open("ab") as out:
             self.process = subprocess.Popen(
                 self._command("run", "--config", str(self.config)),
-                stdin=subprocess.DEVNULL, stdout=out, stderr=log,
-                env={**self.env, "NOTIFY_SOCKET": self._notify.getsockname()})
+                stdin=subprocess.DEVNULL, stdout=out, stderr=log, env={**self.env, **manager})
+        is_ready = self._is_ready if self.service_manager else self._answers
         try:
-            await wait.until(self._is_ready, ready, lambda: f"READY=1 of hapd\n{self.tail()}", 0.005)
+            await wait.until(is_ready, ready, lambda: f"hapd is not ready\n{self.tail()}", 0.005)
         finally:
             self._close_notify()
+
+    def _answers(self):
+        """The first camera takes connections."""
+        self._still_runs()
+        done = self.command("pairing-info", "--json")
+        if done.returncode or not json.loads(done.stdout):
+            return False
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", json.loads(done.stdout)[0]["port"])) == 0
 
     def _command(self, *arguments):
         return [str(paths.HAPD), "--state-dir", str(self.state), *arguments]
@@ -79,12 +90,15 @@ class Hapd:
         self._notify_dir.cleanup()
 
     def _is_ready(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"hapd ended with {self.process.returncode}:\n{self.tail()}")
+        self._still_runs()
         try:
             return b"READY=1" in self._notify.recv(4096)
         except BlockingIOError:
             return False
+
+    def _still_runs(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"hapd ended with {self.process.returncode}:\n{self.tail()}")
 
     async def stop(self, check=True, seconds=10):
         """SIGTERM, and what a service manager would want to see afterwards."""

@@ -1,8 +1,6 @@
 """aiohomekit as the home: found by mDNS on loopback, paired, several connections."""
 
-import asyncio
 import base64
-import json
 import uuid
 
 from aiohomekit import hkjson
