@@ -1,0 +1,158 @@
+use rtcp_types::prelude::*;
+use rtcp_types::{FciBuilder, FciFeedbackPacketType, FciParser, RtcpParseError, RtcpWriteError};
+
+/// One entry of a TMMBR or TMMBN (RFC 5104 §4.2.1.1).
+///
+/// ```text
+///  0                   1                   2                   3
+///  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |                              SSRC                             |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// | MxTBR Exp |  MxTBR Mantissa                 |Measured Overhead|
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TmmbEntry {
+    /// In a request the media sender that shall obey; in a notification the owner of the limit.
+    pub ssrc: u32,
+    /// Total media bitrate in bit/s. On the wire rounded down to 17 significant bits; a value
+    /// beyond 64 bits is read as `u64::MAX`.
+    pub bitrate: u64,
+    /// Overhead the requester measured, in bytes per packet, 0 to 511.
+    pub overhead: u16,
+}
+
+/// Length of an entry.
+const LEN: usize = 8;
+
+/// Most entries that are read from one packet.
+const MAX_ENTRIES: usize = 32;
+
+impl TmmbEntry {
+    fn from_bytes(bytes: &[u8; LEN]) -> Self {
+        let [s0, s1, s2, s3, w0, w1, w2, w3] = *bytes;
+        let word = u32::from_be_bytes([w0, w1, w2, w3]);
+        let (exponent, mantissa) = (word >> 26, u64::from(word >> 9 & 0x1_ffff));
+        Self {
+            ssrc: u32::from_be_bytes([s0, s1, s2, s3]),
+            bitrate: saturating_shift(mantissa, exponent),
+            overhead: (word & 0x1ff) as u16,
+        }
+    }
+
+    fn to_bytes(self) -> [u8; LEN] {
+        let significant = 64 - self.bitrate.leading_zeros();
+        let exponent = significant.saturating_sub(17);
+        let mantissa = (self.bitrate >> exponent) as u32;
+        let word = exponent << 26 | mantissa << 9 | u32::from(self.overhead.min(511));
+        let mut out = [0; LEN];
+        out[..4].copy_from_slice(&self.ssrc.to_be_bytes());
+        out[4..].copy_from_slice(&word.to_be_bytes());
+        out
+    }
+}
+
+fn saturating_shift(mantissa: u64, exponent: u32) -> u64 {
+    match mantissa {
+        0 => 0,
+        _ if exponent <= mantissa.leading_zeros() => mantissa << exponent,
+        _ => u64::MAX,
+    }
+}
+
+/// Feedback control information of TMMBR (`FORMAT` 3) and TMMBN (4).
+#[derive(Debug)]
+pub(crate) struct Tmmb<const FORMAT: u8> {
+    pub(crate) entries: Vec<TmmbEntry>,
+}
+
+pub(crate) type Tmmbr = Tmmb<3>;
+pub(crate) type Tmmbn = Tmmb<4>;
+
+impl<const FORMAT: u8> FciParser<'_> for Tmmb<FORMAT> {
+    const PACKET_TYPE: FciFeedbackPacketType = FciFeedbackPacketType::TRANSPORT;
+    const FCI_FORMAT: u8 = FORMAT;
+
+    fn parse(data: &[u8]) -> Result<Self, RtcpParseError> {
+        let entries = data.chunks_exact(LEN).take(MAX_ENTRIES);
+        let entry = |bytes: &[u8]| {
+            let bytes = bytes.try_into().expect("chunks_exact gives LEN bytes");
+            TmmbEntry::from_bytes(bytes)
+        };
+        Ok(Self {
+            entries: entries.map(entry).collect(),
+        })
+    }
+}
+
+impl<const FORMAT: u8> FciBuilder<'_> for Tmmb<FORMAT> {
+    fn format(&self) -> u8 {
+        FORMAT
+    }
+
+    fn supports_feedback_type(&self) -> FciFeedbackPacketType {
+        FciFeedbackPacketType::TRANSPORT
+    }
+}
+
+impl<const FORMAT: u8> RtcpPacketWriter for Tmmb<FORMAT> {
+    fn calculate_size(&self) -> Result<usize, RtcpWriteError> {
+        Ok(LEN * self.entries.len())
+    }
+
+    fn write_into_unchecked(&self, buf: &mut [u8]) -> usize {
+        for (out, entry) in buf.chunks_exact_mut(LEN).zip(&self.entries) {
+            out.copy_from_slice(&entry.to_bytes());
+        }
+        LEN * self.entries.len()
+    }
+
+    fn get_padding(&self) -> Option<u8> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(bitrate: u64) -> TmmbEntry {
+        TmmbEntry {
+            ssrc: 0x0102_0304,
+            bitrate,
+            overhead: 40,
+        }
+    }
+
+    #[test]
+    fn exponent_mantissa_and_overhead() {
+        // 299000 = 74750 * 2^2: exponent 2, mantissa 0x123fe.
+        let expected = [1, 2, 3, 4, 0x0a, 0x47, 0xfc, 0x28];
+        assert_eq!(entry(299_000).to_bytes(), expected);
+        assert_eq!(TmmbEntry::from_bytes(&expected), entry(299_000));
+    }
+
+    #[test]
+    fn bitrates_are_rounded_down_to_17_bits() {
+        for (bitrate, read) in [
+            (0, 0),
+            (1, 1),
+            (0x1_ffff, 0x1_ffff),
+            (0x2_0001, 0x2_0000),
+            (1 << 63, 1 << 63),
+            (u64::MAX, 0x1_ffff << 47),
+        ] {
+            let bytes = entry(bitrate).to_bytes();
+            assert_eq!(TmmbEntry::from_bytes(&bytes).bitrate, read);
+        }
+    }
+
+    #[test]
+    fn bitrates_beyond_64_bits_are_the_largest() {
+        let largest = [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(TmmbEntry::from_bytes(&largest).bitrate, u64::MAX);
+        let zero = [0, 0, 0, 0, 0xfc, 0, 0, 0];
+        assert_eq!(TmmbEntry::from_bytes(&zero).bitrate, 0);
+    }
+}
