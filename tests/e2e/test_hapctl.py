@@ -1,10 +1,12 @@
 """The contract of hapctl, against hapd."""
 
 import asyncio
+import itertools
 import json
 import os
 
 import pytest
+from PIL import Image
 
 from harness import ffmpeg, paths, wait
 from harness.cameras import RtspServer, pattern_camera
@@ -74,13 +76,47 @@ async def test_view_of_an_rtsp_camera(folder):
         assert (answer["video"]["width"], answer["video"]["height"]) == (1280, 720)
 
 
-async def test_pair_accessories_get_put_unpair(folder):
+async def test_pair_read_write_picture_unpair(folder):
     async with Hapd(folder, config(pattern_camera())) as hapd:
         hapctl = await paired(hapd, folder)
-        assert next(iter(hapd.pairing_info().values()))["paired"] is True
+        (entry,) = hapd.pairing_info().values()
+        assert entry["paired"] is True
         assert "110" in json.dumps(await hapctl.json("accessories", "cam"))
+        statuses = (await hapctl.json("get", "cam", "streaming-status"))["characteristics"]
+        assert [c["value"] for c in statuses] == ["AQEA", "AQEA"]
+        picture = await hapctl.json("snapshot", "cam", "--size", "480x270", "--output", str(folder / "p.jpg"))
+        assert (picture["width"], picture["height"]) == (480, 270) == Image.open(folder / "p.jpg").size
+        active = "camera-rtp-stream-management/active"
+        assert (await hapctl.json("put", "cam", f"{active}=0"))["ok"] is True
+        assert (await hapctl.json("get", "cam", active))["characteristics"][0]["value"] == 0
+        status, _, error = await hapctl("put", "cam", "name=x", "--json", check=False)
+        assert status != 0 and json.loads(error.strip().splitlines()[-1])["error"]
         await hapctl("unpair", "cam")
         assert next(iter(hapd.pairing_info().values()))["paired"] is False
+
+
+async def test_discover_finds_the_camera_and_its_state(folder):
+    async with Hapd(folder, config(pattern_camera())) as hapd:
+        (entry,) = hapd.pairing_info().values()
+        found = json.dumps(await Hapctl(folder).json("discover", "--wait", entry["name"]))
+        assert entry["device_id"] in found and str(entry["port"]) in found
+
+
+async def test_watch_prints_the_event_of_another_controller(folder):
+    async with Hapd(folder, config(pattern_camera())) as hapd:
+        hapctl = await paired(hapd, folder)
+        second = Hapctl(folder)
+        second.store = folder / "second"
+        await hapctl("pairings", "cam", "share", str(second.store), "--admin")
+        active = "camera-rtp-stream-management/active"
+        watch = asyncio.create_task(second("watch", "cam", active, "--count", "1", "--seconds", "20", "--json"))
+        for value in itertools.cycle("01"):
+            await hapctl("put", "cam", f"{active}={value}")
+            if (await asyncio.wait([watch], timeout=0.3))[0]:
+                break
+        _, out, _ = await watch
+        event = json.loads(out.splitlines()[0])
+        assert event["value"] in (0, 1) and event["iid"]
 
 
 async def test_wrong_code_is_an_error_that_says_so(folder):
@@ -92,7 +128,8 @@ async def test_wrong_code_is_an_error_that_says_so(folder):
         assert status not in (0, 101) and error.strip()
 
 
-@pytest.mark.parametrize("command", ["discover", "pair", "accessories", "get", "put", "watch", "snapshot", "view", "unpair"])
+@pytest.mark.parametrize("command", ["discover", "pair", "accessories", "get", "put", "watch", "snapshot", "view",
+                                     "unpair"])
 async def test_help_of_every_command(folder, command):
     _, out, _ = await Hapctl(folder)(command, "--help")
     assert "--json" in out and len(out.splitlines()) > 5
