@@ -143,18 +143,6 @@ impl From<hap_crypto::CryptoError> for Failure {
     }
 }
 
-impl From<hap_pairing::PairingError> for Failure {
-    fn from(e: hap_pairing::PairingError) -> Self {
-        use hap_pairing::PairingError as P;
-        match e {
-            P::Crypto(e) => e.into(),
-            P::Transport(e) => e.into(),
-            P::Accessory(code) => crate::pairing::refusal(code),
-            other => Self::new(Kind::Protocol, other.to_string()),
-        }
-    }
-}
-
 impl From<std::io::Error> for Failure {
     fn from(e: std::io::Error) -> Self {
         Self::new(Kind::Other, e.to_string())

@@ -2,13 +2,14 @@
 //! camera, with no Apple device at hand.
 //!
 //! Pairing, sessions and the record layer come from crates written elsewhere (`hap-crypto`,
-//! `hap-transport`, `hap-pairing`, `hap-model`), so that a test of an accessory of this project
+//! `hap-transport`, `hap-model`), so that a test of an accessory of this project
 //! never has one misreading on both ends.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub mod address;
+pub mod admin;
 mod bits;
 pub mod cli;
 pub mod commands;

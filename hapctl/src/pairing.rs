@@ -12,13 +12,12 @@ use hap_crypto::{
     AccessoryPairing, ControllerKeypair, PairSetupClient, PairSetupStep, PairVerifyClient,
     PairVerifyStep,
 };
-use hap_pairing::PairingError;
 use hap_transport::{HapConnection, HapResponse, SessionKeys, TransportError};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::setup_code::SetupCode;
 
-const PAIRING_TLV8: &str = "application/pairing+tlv8";
+pub(crate) const PAIRING_TLV8: &str = "application/pairing+tlv8";
 /// HAP R1 table 4-5 (TLV types): the error item.
 const TLV_ERROR: u8 = 0x07;
 
@@ -111,13 +110,23 @@ fn unverified(e: hap_crypto::CryptoError) -> Failure {
     .hint("if it was reset, run `hapctl unpair NAME --forget` and pair again")
 }
 
+/// The content type `kind` with a `Host` header behind it.
+///
+/// `hap-transport` writes none, though HTTP/1.1 demands one (RFC 9112 §3.2) and accessories built
+/// on HAP-python close the connection without. The content type is all it lets through.
+#[must_use]
+pub fn with_host(kind: &str) -> String {
+    format!("{kind}\r\nHost: accessory.local")
+}
+
 async fn post(
     connection: &mut HapConnection,
     path: &str,
     body: &[u8],
     timeout: Duration,
 ) -> Result<Vec<u8>> {
-    let request = connection.request("POST", path, PAIRING_TLV8, body);
+    let kind = with_host(PAIRING_TLV8);
+    let request = connection.request("POST", path, &kind, body);
     let reply = limited(timeout, request)
         .await
         .map_err(|e| e.context(path))?;
@@ -206,16 +215,15 @@ pub fn refusal(code: u8) -> Failure {
     Failure::new(kind, message).hint(hint)
 }
 
-/// The failure for an error of the pairings endpoint.
-#[must_use]
-pub fn admin_failure(e: PairingError) -> Failure {
-    Failure::from(e).context("/pairings")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn requests_name_a_host() {
+        assert_eq!(with_host("a/b"), "a/b\r\nHost: accessory.local");
+    }
 
     #[test]
     fn the_error_item_is_found_wherever_it_stands() {

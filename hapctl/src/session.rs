@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hap_crypto::ControllerKeypair;
-use hap_pairing::{PairingInfo, PairingsAdmin};
 use hap_transport::{EventNotification, HapResponse, SecureSession};
 use serde_json::{Value as Json, json};
 use tokio::sync::{broadcast, mpsc};
 
 use crate::address;
+use crate::admin::{self, Pairing};
 use crate::database::{CharId, Database};
 use crate::discovery;
 use crate::failure::{Failure, Kind, Result};
@@ -335,37 +335,34 @@ impl Session {
     ///
     /// # Errors
     /// [`Kind::Authentication`] when this controller is no administrator.
-    pub async fn pairings(&mut self) -> Result<Vec<PairingInfo>> {
-        let mut pairings = PairingsAdmin::new(&mut self.secure);
-        within(self.timeout, pairings.list()).await
+    pub async fn pairings(&self) -> Result<Vec<Pairing>> {
+        admin::listed(&self.post_pairings(&admin::list()).await?)
     }
 
     /// Adds a pairing or changes its permission.
     ///
     /// # Errors
     /// As [`Session::pairings`].
-    pub async fn add_pairing(&mut self, id: &str, ltpk: [u8; 32], admin: bool) -> Result<()> {
-        let mut pairings = PairingsAdmin::new(&mut self.secure);
-        within(self.timeout, pairings.add(id, ltpk, admin)).await
+    pub async fn add_pairing(&self, pairing: &Pairing) -> Result<()> {
+        admin::done(&self.post_pairings(&admin::add(pairing)).await?)
     }
 
     /// Removes a pairing.
     ///
     /// # Errors
     /// As [`Session::pairings`].
-    pub async fn remove_pairing(&mut self, id: &str) -> Result<()> {
-        let mut pairings = PairingsAdmin::new(&mut self.secure);
-        within(self.timeout, pairings.remove(id)).await
+    pub async fn remove_pairing(&self, id: &str) -> Result<()> {
+        admin::done(&self.post_pairings(&admin::remove(id)).await?)
     }
-}
 
-async fn within<T>(
-    timeout: Duration,
-    operation: impl Future<Output = hap_pairing::Result<T>>,
-) -> Result<T> {
-    match tokio::time::timeout(timeout, operation).await {
-        Ok(result) => result.map_err(pairing::admin_failure),
-        Err(_) => Err(Failure::new(Kind::Unreachable, "/pairings: no answer")),
+    async fn post_pairings(&self, body: &[u8]) -> Result<Vec<u8>> {
+        let reply = self
+            .request("POST", admin::PATH, pairing::PAIRING_TLV8, body)
+            .await?;
+        match reply.status {
+            200 => Ok(reply.body),
+            _ => Err(http_failure(admin::PATH, &reply)),
+        }
     }
 }
 

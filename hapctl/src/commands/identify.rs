@@ -78,7 +78,8 @@ async fn identify_paired(target: &Target, global: &Global) -> Result<()> {
 async fn identify_unpaired(address: &str, global: &Global) -> Result<()> {
     let addresses = address::resolve(address).await?;
     let (mut connection, _) = pairing::connect(&addresses, global.timeout).await?;
-    let request = connection.request("POST", "/identify", "application/hap+json", b"");
+    let kind = pairing::with_host("application/hap+json");
+    let request = connection.request("POST", "/identify", &kind, b"");
     let reply = pairing::limited(global.timeout, request).await?;
     if matches!(reply.status, 200 | 204) {
         return Ok(());

@@ -129,7 +129,7 @@ fn read_code(text: Zeroizing<String>) -> Result<SetupCode> {
 /// The store did not take the pairing: the accessory should not keep it either.
 async fn undo(session: Result<Session>, controller: &ControllerKeypair) {
     let removed = match session {
-        Ok(mut session) => session.remove_pairing(&controller.id).await,
+        Ok(session) => session.remove_pairing(&controller.id).await,
         Err(e) => Err(e),
     };
     if removed.is_err() {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use hap_pairing::PairingInfo;
 use serde_json::{Value as Json, json};
 
+use crate::admin::Pairing;
 use crate::cli::Global;
 use crate::commands::Target;
 use crate::failure::{Failure, Kind, Result};
@@ -79,15 +79,22 @@ impl Pairings {
     /// # Errors
     /// When the accessory refuses.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
-        let mut session = self.target.open(global).await?;
+        let session = self.target.open(global).await?;
         match &self.action {
-            Action::List => return list(&mut session, global).await,
+            Action::List => return list(&session, global).await,
             Action::Add {
                 id,
                 public_key,
                 admin,
-            } => session.add_pairing(id, *public_key, *admin).await?,
-            Action::Share { to, admin } => self.share(&mut session, global, to, *admin).await?,
+            } => {
+                let pairing = Pairing {
+                    id: id.clone(),
+                    public_key: *public_key,
+                    admin: *admin,
+                };
+                session.add_pairing(&pairing).await?;
+            }
+            Action::Share { to, admin } => self.share(&session, global, to, *admin).await?,
             Action::Remove { id } => session.remove_pairing(id).await?,
         }
         output::result(global.json, &json!({"ok": true}), || "ok".into());
@@ -96,7 +103,7 @@ impl Pairings {
 
     async fn share(
         &self,
-        session: &mut Session,
+        session: &Session,
         global: &Global,
         to: &std::path::Path,
         admin: bool,
@@ -107,14 +114,17 @@ impl Pairings {
         if controller.id == global.store()?.controller()?.id {
             return Err(Failure::new(Kind::Usage, "that is this very store"));
         }
-        session
-            .add_pairing(&controller.id, controller.ltpk(), admin)
-            .await?;
+        let pairing = Pairing {
+            id: controller.id.clone(),
+            public_key: controller.ltpk(),
+            admin,
+        };
+        session.add_pairing(&pairing).await?;
         other.save(&record)
     }
 }
 
-async fn list(session: &mut Session, global: &Global) -> Result<ExitCode> {
+async fn list(session: &Session, global: &Global) -> Result<ExitCode> {
     let own = global.store()?.controller()?.id;
     let pairings = session.pairings().await?;
     let json: Vec<Json> = pairings.iter().map(|p| to_json(p, &own)).collect();
@@ -125,17 +135,17 @@ async fn list(session: &mut Session, global: &Global) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn to_json(p: &PairingInfo, own: &str) -> Json {
+fn to_json(p: &Pairing, own: &str) -> Json {
     json!({
-        "id": p.id, "public_key": hex::encode(&p.ltpk), "admin": p.admin, "self": p.id == own,
+        "id": p.id, "public_key": hex::encode(&p.public_key), "admin": p.admin, "self": p.id == own,
     })
 }
 
-fn row(p: &PairingInfo, own: &str) -> Vec<String> {
+fn row(p: &Pairing, own: &str) -> Vec<String> {
     vec![
         p.id.clone(),
         if p.admin { "admin" } else { "user" }.into(),
         if p.id == own { "(this controller)" } else { "" }.into(),
-        hex::encode(&p.ltpk),
+        hex::encode(&p.public_key),
     ]
 }
