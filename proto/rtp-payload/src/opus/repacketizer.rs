@@ -9,8 +9,8 @@ use crate::Error;
 /// again (RFC 6716 §3.2.5).
 ///
 /// HomeKit wants exactly one packet per `RTP time` (20, 40 or 60 ms). Frames of another
-/// configuration, or after a gap in time, start a new packet; one that is left over is then
-/// shorter. A frame that is longer than the packet time goes out alone.
+/// configuration, or after a gap in time of 100 ms, start a new packet; one that is left over is
+/// then shorter. A frame that is longer than the packet time goes out alone.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,6 +34,10 @@ pub struct Repacketizer {
     bytes: VecDeque<u8>,
     flushing: bool,
 }
+
+/// Frames that lie further apart are not put into one packet. Less is the jitter of a source whose
+/// timestamps are times of arrival.
+const MAX_GAP: Duration = Duration::from_millis(100);
 
 /// When a packet plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +65,7 @@ impl Frame {
     /// Whether `next` may follow in one packet: same configuration, and no gap in time.
     fn joins(&self, next: &Self) -> bool {
         let gap = next.time.abs_diff(self.end());
-        self.toc == next.toc && gap < self.toc.frame_duration()
+        self.toc == next.toc && gap < MAX_GAP
     }
 }
 
@@ -252,8 +256,8 @@ mod tests {
         repacketizer.push(&[0x48, 2], ms(500)).unwrap();
         assert_eq!(pull(&mut repacketizer), Some((vec![0x48, 1], 0, 20)));
         assert_eq!(pull(&mut repacketizer), None);
-        repacketizer.push(&[0x48, 3], ms(521)).unwrap();
-        repacketizer.push(&[0x48, 4], ms(539)).unwrap();
+        repacketizer.push(&[0x48, 3], ms(550)).unwrap();
+        repacketizer.push(&[0x48, 4], ms(530)).unwrap();
         let (packet, time, duration) = pull(&mut repacketizer).unwrap();
         assert_eq!((packet.len(), time, duration), (5, 500, 60));
     }
