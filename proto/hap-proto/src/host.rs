@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::pairings::PairingState;
 use crate::status::Status;
 use crate::value::Value;
@@ -11,7 +13,7 @@ use crate::value::Value;
 pub struct ConnId(pub u64);
 
 /// A characteristic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CharId {
     /// Accessory instance ID.
     pub aid: u64,

@@ -25,17 +25,30 @@
 #![deny(missing_docs)]
 
 mod accessories;
+mod characteristics;
+mod connection;
+mod core;
 mod crypto;
 pub mod database;
+mod endpoints;
+mod events;
 mod host;
+pub mod http;
 mod identity;
 mod limits;
+mod pair_setup;
+mod pair_verify;
+mod pairing_tlv;
 mod pairings;
+pub mod record;
+mod resource;
 mod server;
+mod session;
 mod setup_code;
 mod setup_payload;
 mod srp;
 mod status;
+mod timed_write;
 mod value;
 
 pub use database::Database;

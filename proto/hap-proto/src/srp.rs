@@ -7,6 +7,10 @@
 //! half of the world. M1 tells which convention the controller has: it is compared with what every
 //! combination gives, and the exchange goes on with the session key that matched.
 //!
+//! For B there is a third school: aiohomekit hashes the bytes of B as they arrive, for u as well. An
+//! accessory that sends B without its leading zeros never agrees with it, and one that sends them
+//! may not with others. So the accessory draws b until B has no leading zero.
+//!
 //! All arithmetic on secrets is constant time; exponents are kept short (512-bit u, 256-bit b).
 
 use std::fmt;
@@ -340,4 +344,13 @@ fn hash(parts: &[&[u8]]) -> [u8; HASH] {
     let mut hasher = Sha512::new();
     parts.iter().for_each(|part| hasher.update(part));
     hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests;
+
+/// The session key of HAP R1 §4.6.2, for the tests of what is derived from it.
+#[cfg(test)]
+pub(crate) fn test_key() -> SessionKey {
+    tests::vector_key()
 }

@@ -1,5 +1,7 @@
 //! Values of characteristics and their JSON form.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -66,8 +68,8 @@ impl Format {
     }
 }
 
-/// The value of a characteristic.
-#[derive(Debug, Clone, PartialEq)]
+/// The value of a characteristic. TLV8 and data may carry keys: only their length is ever shown.
+#[derive(Clone, PartialEq)]
 pub enum Value {
     /// No value.
     Null,
@@ -126,6 +128,21 @@ impl Value {
             (Value::Float(number), _) => Number::from_f64(*number).map_or(Json::Null, Json::Number),
             (Value::String(text), _) => Json::from(text.as_str()),
             (Value::Tlv8(bytes) | Value::Data(bytes), _) => Json::from(BASE64.encode(bytes)),
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("Null"),
+            Value::Bool(flag) => write!(f, "Bool({flag})"),
+            Value::UInt(number) => write!(f, "UInt({number})"),
+            Value::Int(number) => write!(f, "Int({number})"),
+            Value::Float(number) => write!(f, "Float({number})"),
+            Value::String(text) => write!(f, "String({text:?})"),
+            Value::Tlv8(bytes) => write!(f, "Tlv8({} bytes)", bytes.len()),
+            Value::Data(bytes) => write!(f, "Data({} bytes)", bytes.len()),
         }
     }
 }
@@ -221,6 +238,15 @@ mod tests {
             json!("AQEA")
         );
         assert_eq!(Value::Null.to_json(Format::UInt8), json!(null));
+    }
+
+    #[test]
+    fn debug_shows_no_bytes() {
+        assert_eq!(
+            format!("{:?}", Value::Tlv8(vec![0xAB, 0xCD])),
+            "Tlv8(2 bytes)"
+        );
+        assert_eq!(format!("{:?}", Value::UInt(3)), "UInt(3)");
     }
 
     #[test]
