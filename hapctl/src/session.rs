@@ -189,7 +189,8 @@ impl Session {
                 "an earlier request was never answered",
             ));
         }
-        let answer = pairing::limited(self.timeout, self.secure.request(method, path, kind, body));
+        let kind = pairing::with_host(kind);
+        let answer = pairing::limited(self.timeout, self.secure.request(method, path, &kind, body));
         answer.await.map_err(|e| {
             self.broken.store(true, Ordering::Relaxed);
             e.context(format_args!("{method} {}", endpoint(path)))

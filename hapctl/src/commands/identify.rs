@@ -86,7 +86,10 @@ async fn identify_unpaired(address: &str, global: &Global) -> Result<()> {
     }
     let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     Err(match body["status"].as_i64() {
-        Some(code) => status::failure(code).hint("a paired accessory wants `hapctl identify NAME`"),
+        Some(code @ (-70401 | -70411)) => {
+            status::failure(code).hint("a paired accessory wants `hapctl identify NAME`")
+        }
+        Some(code) => status::failure(code),
         None => Failure::new(
             Kind::Refused,
             format!("/identify answered HTTP {}", reply.status),
