@@ -1,0 +1,501 @@
+//! Walks the TOML document, so that one run names every mistake with its line.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::mistake::{Collector, Mistakes};
+use super::{CameraConfig, Config, name, slug, source};
+use crate::media::{CameraSource, Passthrough, RtspTransport, Source};
+
+const TOP: &[&str] = &["hapd", "camera"];
+const HAPD: &[&str] = &["interfaces"];
+const CAMERA: &[&str] = &[
+    "name",
+    "id",
+    "source",
+    "port",
+    "max_streams",
+    "max_size",
+    "audio",
+    "size",
+    "fps",
+    "passthrough",
+    "encoder",
+    "rtsp_transport",
+    "manufacturer",
+    "model",
+    "serial_number",
+    "stall_timeout",
+];
+
+/// Reads a config.
+///
+/// # Errors
+/// Every mistake, with its line, the reason, and what would be right.
+pub fn parse(text: &str) -> Result<Config, Mistakes> {
+    let mut mistakes = Collector::new(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        mistakes.at(
+            error.span().map_or(0, |s| s.start),
+            format!("not valid TOML: {}", error.message()),
+        );
+    }
+    if !errors.is_empty() {
+        return mistakes.finish(None);
+    }
+    let config = top(document.get_ref(), &mut mistakes);
+    mistakes.finish(Some(config))
+}
+
+fn top(document: &DeTable<'_>, mistakes: &mut Collector<'_>) -> Config {
+    known_keys(document, TOP, "the file", mistakes);
+    let mut interfaces = Vec::new();
+    if let Some(value) = document.get("hapd") {
+        match value.get_ref().as_table() {
+            Some(table) => interfaces = hapd(table, mistakes),
+            None => mistakes.at(
+                value.span().start,
+                "hapd is a table: write [hapd] on a line of its own",
+            ),
+        }
+    }
+    Config {
+        interfaces,
+        cameras: cameras(document, mistakes),
+    }
+}
+
+fn hapd(table: &DeTable<'_>, mistakes: &mut Collector<'_>) -> Vec<String> {
+    known_keys(table, HAPD, "[hapd]", mistakes);
+    let Some(value) = table.get("interfaces") else {
+        return Vec::new();
+    };
+    let Some(list) = value.get_ref().as_array() else {
+        mistakes.at(
+            value.span().start,
+            "interfaces is a list, for example [\"eth0\", \"lo\"]",
+        );
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    for item in list.iter() {
+        match item.get_ref().as_str() {
+            Some(name) if !name.is_empty() => names.push(name.to_owned()),
+            _ => mistakes.at(
+                item.span().start,
+                "an interface is named by a string, for example \"eth0\"",
+            ),
+        }
+    }
+    names
+}
+
+fn cameras(document: &DeTable<'_>, mistakes: &mut Collector<'_>) -> Vec<CameraConfig> {
+    let Some(value) = document.get("camera") else {
+        mistakes.whole("there is no camera; add a [[camera]] with name and source");
+        return Vec::new();
+    };
+    let Some(list) = value.get_ref().as_array() else {
+        mistakes.at(
+            value.span().start,
+            "cameras are a list: write [[camera]] with two brackets",
+        );
+        return Vec::new();
+    };
+    let mut cameras: Vec<CameraConfig> = Vec::new();
+    for item in list.iter() {
+        let Some(table) = item.get_ref().as_table() else {
+            mistakes.at(
+                item.span().start,
+                "a camera is a table: write [[camera]] on a line of its own",
+            );
+            continue;
+        };
+        let Some(camera) = camera(&mut Fields {
+            table,
+            whole: item.span(),
+            mistakes,
+        }) else {
+            continue;
+        };
+        collision(&camera, &cameras, item, mistakes);
+        cameras.push(camera);
+    }
+    if list.is_empty() {
+        mistakes.at(value.span().start, "there is no camera in the list");
+    }
+    cameras
+}
+
+fn collision(
+    camera: &CameraConfig,
+    others: &[CameraConfig],
+    at: &Spanned<DeValue<'_>>,
+    mistakes: &mut Collector<'_>,
+) {
+    for other in others {
+        if other.id == camera.id {
+            mistakes.at(
+                at.span().start,
+                format!(
+                    "two cameras with the id {:?}; give one another name or id",
+                    camera.id
+                ),
+            );
+        } else if other.name == camera.name {
+            mistakes.at(
+                at.span().start,
+                format!("two cameras with the name {:?}", camera.name),
+            );
+        }
+        if camera.port != 0 && other.port == camera.port {
+            mistakes.at(
+                at.span().start,
+                format!(
+                    "two cameras on port {}; each camera has its own",
+                    camera.port
+                ),
+            );
+        }
+    }
+}
+
+fn camera(f: &mut Fields<'_, '_, '_>) -> Option<CameraConfig> {
+    known_keys(f.table, CAMERA, "[[camera]]", f.mistakes);
+    let name = f.required("name", "name = \"Front Door\"")?;
+    if let Err(reason) = name::check(&name) {
+        f.complain("name", reason);
+    }
+    let id = f.string("id").unwrap_or_else(|| slug(&name));
+    if id.is_empty() || id != slug(&id) {
+        f.complain(
+            "id",
+            "an id is made of lower-case letters, digits and dashes",
+        );
+    }
+    Some(CameraConfig {
+        port: f.integer("port", 0, 65535).unwrap_or(0),
+        max_streams: f
+            .integer("max_streams", 1, hap_camera::services::MAX_STREAMS.into())
+            .unwrap_or(2),
+        max_size: f.size("max_size").unwrap_or((1920, 1080)),
+        manufacturer: f
+            .text("manufacturer")
+            .unwrap_or_else(|| "gst-plugin-homekit".into()),
+        model: f.text("model").unwrap_or_else(|| "hapd camera".into()),
+        serial_number: f.text("serial_number"),
+        media: media(f, &name)?,
+        id,
+        name,
+    })
+}
+
+fn media(f: &mut Fields<'_, '_, '_>, name: &str) -> Option<CameraSource> {
+    let transport = f.choice(
+        "rtsp_transport",
+        &[
+            ("auto", RtspTransport::Auto),
+            ("tcp", RtspTransport::Tcp),
+            ("udp", RtspTransport::Udp),
+        ],
+    );
+    let mut media = CameraSource::new(name, source(f, transport)?);
+    media.audio = f.boolean("audio").unwrap_or(true);
+    media.size = f.size("size");
+    media.fps = f.integer("fps", 1, 120);
+    media.passthrough = f
+        .choice(
+            "passthrough",
+            &[
+                ("auto", Passthrough::Auto),
+                ("always", Passthrough::Always),
+                ("never", Passthrough::Never),
+            ],
+        )
+        .unwrap_or_default();
+    media.encoder = f.text("encoder");
+    if let Some(seconds) = f.integer::<u16>("stall_timeout", 2, 600) {
+        media.stall_timeout = std::time::Duration::from_secs(seconds.into());
+    }
+    Some(media)
+}
+
+fn source(f: &mut Fields<'_, '_, '_>, transport: Option<RtspTransport>) -> Option<Source> {
+    let text = f.required("source", "source = \"rtsp://user:password@host/path\"")?;
+    match source::parse(&text, transport.unwrap_or_default()) {
+        Ok(source) => {
+            if transport.is_some() && !matches!(source, Source::Rtsp { .. }) {
+                f.complain("rtsp_transport", "only an rtsp:// source has a transport");
+            }
+            Some(source)
+        }
+        Err(reason) => {
+            f.complain("source", reason);
+            None
+        }
+    }
+}
+
+/// The fields of one table; a wrong one is noted and then counts as absent.
+struct Fields<'a, 'd, 'm> {
+    table: &'a DeTable<'d>,
+    whole: Range<usize>,
+    mistakes: &'a mut Collector<'m>,
+}
+
+impl Fields<'_, '_, '_> {
+    fn complain(&mut self, key: &str, reason: impl Into<String>) {
+        let at = self
+            .table
+            .get(key)
+            .map_or(self.whole.start, |v| v.span().start);
+        self.mistakes.at(at, reason);
+    }
+
+    fn required(&mut self, key: &str, example: &str) -> Option<String> {
+        if !self.table.contains_key(key) {
+            self.mistakes.at(
+                self.whole.start,
+                format!("this camera has no {key}; add for example {example}"),
+            );
+        }
+        self.string(key)
+    }
+
+    fn string(&mut self, key: &str) -> Option<String> {
+        let value = self.table.get(key)?;
+        let text = value.get_ref().as_str().map(str::to_owned);
+        if text.is_none() {
+            self.complain(
+                key,
+                format!(
+                    "{key} is a text in quotes, not {}",
+                    value.get_ref().type_str()
+                ),
+            );
+        }
+        text
+    }
+
+    /// A text that is not empty.
+    fn text(&mut self, key: &str) -> Option<String> {
+        let text = self.string(key)?;
+        if text.is_empty() || text.len() > 512 {
+            self.complain(
+                key,
+                format!("{key} has 1 to 512 characters; leave it out for the default"),
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    fn boolean(&mut self, key: &str) -> Option<bool> {
+        let value = self.table.get(key)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.complain(
+                key,
+                format!("{key} is true or false, not {}", value.get_ref().type_str()),
+            );
+        }
+        flag
+    }
+
+    fn integer<T: TryFrom<i64>>(&mut self, key: &str, least: i64, most: i64) -> Option<T> {
+        let value = self.table.get(key)?.get_ref();
+        let number = value
+            .as_integer()
+            .and_then(|i| i64::from_str_radix(i.as_str(), i.radix()).ok());
+        match number
+            .filter(|n| (least..=most).contains(n))
+            .and_then(|n| T::try_from(n).ok())
+        {
+            Some(number) => Some(number),
+            None => {
+                self.complain(
+                    key,
+                    format!("{key} is a whole number from {least} to {most}"),
+                );
+                None
+            }
+        }
+    }
+
+    fn size(&mut self, key: &str) -> Option<(u16, u16)> {
+        let text = self.string(key)?;
+        let parsed = text
+            .split_once('x')
+            .and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+        match parsed.filter(|(w, h)| (16..=8192u16).contains(w) && (16..=8192u16).contains(h)) {
+            Some(size) => Some(size),
+            None => {
+                self.complain(key, format!("{key} is a size such as \"1280x720\""));
+                None
+            }
+        }
+    }
+
+    fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.string(key)?;
+        let found = choices
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, value)| *value);
+        if found.is_none() {
+            let names: Vec<_> = choices
+                .iter()
+                .map(|(name, _)| format!("{name:?}"))
+                .collect();
+            self.complain(key, format!("{key} is one of {}", names.join(", ")));
+        }
+        found
+    }
+}
+
+fn known_keys(table: &DeTable<'_>, known: &[&str], place: &str, mistakes: &mut Collector<'_>) {
+    for key in table.keys() {
+        let name = key.get_ref().as_ref();
+        if known.contains(&name) {
+            continue;
+        }
+        let hint = match nearest(name, known) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("known are {}", known.join(", ")),
+        };
+        mistakes.at(
+            key.span().start,
+            format!("{place} has no key {name:?}; {hint}"),
+        );
+    }
+}
+
+/// The known key that is at most two edits away.
+fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let (near, distance) = known
+        .iter()
+        .map(|k| (*k, edits(name, k)))
+        .min_by_key(|(_, d)| *d)?;
+    (distance <= 2).then_some(near)
+}
+
+/// Levenshtein distance.
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons(text: &str) -> Vec<(usize, String)> {
+        let mistakes = parse(text).expect_err("the text has mistakes");
+        mistakes
+            .list()
+            .iter()
+            .map(|m| (m.line, m.reason.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn the_built_in_config_is_valid() {
+        let config = Config::test_pattern();
+        assert_eq!(config.cameras.len(), 1);
+        assert_eq!(
+            (config.cameras[0].id.as_str(), config.cameras[0].port),
+            ("test-camera", 0)
+        );
+    }
+
+    #[test]
+    fn everything_can_be_set() {
+        let text = r#"
+[hapd]
+interfaces = ["lo"]
+[[camera]]
+name = "Front Door"
+id = "front"
+source = "rtsp://u:p@192.0.2.1/x"
+rtsp_transport = "udp"
+port = 51826
+max_streams = 10
+max_size = "1280x720"
+audio = false
+passthrough = "always"
+encoder = "x264enc"
+manufacturer = "m"
+model = "m"
+serial_number = "s"
+stall_timeout = 5
+[[camera]]
+name = "Test"
+source = "test"
+size = "640x480"
+fps = 15
+"#;
+        let config = parse(text).unwrap();
+        assert_eq!(config.interfaces, ["lo"]);
+        let front = &config.cameras[0];
+        assert_eq!(
+            (front.id.as_str(), front.port, front.max_streams),
+            ("front", 51826, 10)
+        );
+        assert_eq!((front.max_size, front.media.audio), ((1280, 720), false));
+        assert!(matches!(
+            front.media.source,
+            Source::Rtsp {
+                transport: RtspTransport::Udp,
+                ..
+            }
+        ));
+        assert_eq!(
+            (config.cameras[1].media.size, config.cameras[1].media.fps),
+            (Some((640, 480)), Some(15))
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_its_line() {
+        let text = "[hapd]\ninterfcaes = []\n[[camera]]\nname = \"Front\"\nsource = \"tset\"\nport = 70000\nmax_streams = \"2\"\n\
+                    [[camera]]\nsource = \"test\"\nsise = \"640x480\"\npassthrough = \"maybe\"\n";
+        let reasons = reasons(text);
+        let lines: Vec<_> = reasons.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [2, 5, 6, 7, 8, 10], "{reasons:#?}");
+        assert!(reasons[0].1.contains("did you mean \"interfaces\"?"));
+        assert!(reasons[5].1.contains("did you mean \"size\"?"));
+    }
+
+    #[test]
+    fn broken_toml_has_a_line() {
+        let reasons = reasons("[[camera]]\nname = \"x\nsource = \"test\"\n");
+        assert_eq!(reasons[0].0, 2, "{reasons:?}");
+    }
+
+    #[test]
+    fn credentials_are_not_repeated() {
+        let mistakes =
+            parse("[[camera]]\nname = \"x\"\nsource = \"rtps://user:geheim@host/\"\n").unwrap_err();
+        assert!(!mistakes.to_string().contains("geheim"), "{mistakes}");
+    }
+
+    #[test]
+    fn cameras_do_not_share_names_or_ports() {
+        let one =
+            |name: &str| format!("[[camera]]\nname = \"{name}\"\nsource = \"test\"\nport = 5000\n");
+        let reasons = reasons(&format!("{}{}", one("A b"), one("A-b")));
+        assert_eq!(reasons.len(), 2, "{reasons:?}");
+        assert!(parse("").is_err());
+    }
+}

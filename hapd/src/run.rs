@@ -1,0 +1,194 @@
+//! `hapd run`: puts the cameras up and serves them until told to stop.
+
+use std::io::Write;
+
+use anyhow::Context;
+use hap_camera::rtp::{SupportedAudio, SupportedRtp, SupportedVideo};
+use hap_camera::services::Description;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::accessory::{Accessory, AccessoryHandle, Interfaces, Setup, bind};
+use crate::config::{CameraConfig, Config};
+use crate::control;
+use crate::mdns::Responder;
+use crate::media;
+use crate::pairing_info::PairingInfo;
+use crate::random;
+use crate::state::{CameraRecord, StateDir};
+
+/// IP camera (HAP R1 §13.3).
+const CATEGORY_CAMERA: u8 = 17;
+
+/// Serves `config` until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When a camera cannot be put up; nothing is left running then.
+pub async fn run(config: &Config, state: StateDir) -> anyhow::Result<()> {
+    let _lock = state.lock()?;
+    let mut prepared = Vec::new();
+    for camera in &config.cameras {
+        prepared.push((camera, load(camera, &state)?));
+    }
+    let mdns = Responder::start(&config.interfaces).context("cannot start mDNS")?;
+    let interfaces = Interfaces::new(&config.interfaces);
+    let mut up = Vec::new();
+    for (camera, record) in prepared {
+        up.push(start(camera, record, &state, &mdns, &interfaces)?);
+    }
+    let ports: Vec<_> = up
+        .iter()
+        .map(|a| format!("{:?} on port {}", a.name, a.port))
+        .collect();
+    info!("ready: {}", ports.join(", "));
+    show_codes(&state, &up)?;
+    let _control = control::serve(&state, up.clone())
+        .inspect_err(|error| warn!("no commands to the running daemon: {error:#}"));
+    let watchers: Vec<_> = up
+        .iter()
+        .map(|a| tokio::spawn(report(a.name.clone(), a.media.clone())))
+        .collect();
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+    until_told_to_stop().await?;
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
+    watchers.iter().for_each(tokio::task::JoinHandle::abort);
+    for accessory in &up {
+        accessory.shutdown().await;
+    }
+    mdns.shutdown().await;
+    Ok(())
+}
+
+/// The camera's state, made now if there is none. A broken file stops the start before anything is up.
+fn load(camera: &CameraConfig, state: &StateDir) -> anyhow::Result<CameraRecord> {
+    if let Some(record) = state.load(&camera.id)? {
+        return Ok(record);
+    }
+    let (record, code) = CameraRecord::generate(&camera.name, CATEGORY_CAMERA, random::fill);
+    state.save_code(&camera.id, &code)?;
+    state.save(&camera.id, &record)?;
+    Ok(record)
+}
+
+fn start(
+    camera: &CameraConfig,
+    record: CameraRecord,
+    state: &StateDir,
+    mdns: &Responder,
+    interfaces: &Interfaces,
+) -> anyhow::Result<AccessoryHandle> {
+    let listener = listen(camera, record.port)?;
+    let description = describe(camera, &record);
+    let accessory = Accessory::start(Setup {
+        id: camera.id.clone(),
+        record,
+        state: state.clone(),
+        description,
+        media: media::Camera::start(camera.media.clone()),
+        listener,
+        interfaces: interfaces.clone(),
+        mdns: Some(mdns.clone()),
+    })?;
+    Ok(accessory)
+}
+
+/// The configured port, else the one used last, else any: a port that was not asked for may move.
+fn listen(camera: &CameraConfig, last: u16) -> anyhow::Result<tokio::net::TcpListener> {
+    if camera.port != 0 {
+        return bind(camera.port).with_context(|| {
+            format!(
+                "camera {:?}: cannot listen on port {}",
+                camera.name, camera.port
+            )
+        });
+    }
+    bind(last)
+        .or_else(|error| {
+            warn!(camera = camera.name, port = last, %error, "the port used last is taken; choosing another");
+            bind(0)
+        })
+        .with_context(|| format!("camera {:?}: cannot listen on any port", camera.name))
+}
+
+fn describe(camera: &CameraConfig, record: &CameraRecord) -> Description {
+    let (width, height) = camera.max_size;
+    Description {
+        name: camera.name.clone(),
+        manufacturer: camera.manufacturer.clone(),
+        model: camera.model.clone(),
+        serial_number: camera
+            .serial_number
+            .clone()
+            .unwrap_or_else(|| record.identity.device_id().as_str().replace(':', "")),
+        firmware_revision: env!("CARGO_PKG_VERSION").into(),
+        streams: camera.max_streams,
+        video: SupportedVideo::up_to(width, height),
+        audio: SupportedAudio::opus(),
+        rtp: SupportedRtp::default(),
+        speaker: false,
+    }
+}
+
+/// Setup codes go to standard output, never into the log. A service manager would put them into its journal: there
+/// the user is told how to see them.
+fn show_codes(state: &StateDir, up: &[AccessoryHandle]) -> anyhow::Result<()> {
+    let under_service_manager =
+        std::env::var_os("NOTIFY_SOCKET").is_some() || std::env::var_os("JOURNAL_STREAM").is_some();
+    let mut out = std::io::stdout().lock();
+    for accessory in up {
+        let Some(record) = state.load(&accessory.id)? else {
+            continue;
+        };
+        let info = PairingInfo::new(&record, state.load_code(&accessory.id)?.as_ref());
+        if info.paired {
+            continue;
+        }
+        if under_service_manager {
+            info!(
+                camera = info.name,
+                "not paired yet: \"hapd pairing-info\" shows the setup code"
+            );
+        } else {
+            writeln!(out, "{}", info.card())?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// Says in the log what becomes of a camera's source.
+async fn report(name: String, camera: media::Camera) {
+    let mut status = camera.watch();
+    let mut last = None;
+    loop {
+        let now = status.borrow_and_update().clone();
+        if last.as_ref() != Some(&now.state) {
+            match &now.state {
+                media::State::Running => {
+                    info!(camera = name, video = ?now.video, audio = ?now.audio, "source runs")
+                }
+                media::State::Failed { reason, retry_in } => {
+                    warn!(
+                        camera = name,
+                        "source failed: {reason}; next try in {:.1} s",
+                        retry_in.as_secs_f32()
+                    );
+                }
+                _ => {}
+            }
+            last = Some(now.state);
+        }
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn until_told_to_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => info!("SIGINT: stopping"),
+    }
+    Ok(())
+}
