@@ -1,7 +1,7 @@
 //! Media of the cameras: sources, streams in memory, viewers and snapshots.
 
 mod params;
-mod redact;
+pub mod redact;
 mod status;
 
 use std::sync::{Arc, Mutex};
