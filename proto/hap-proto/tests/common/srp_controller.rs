@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "each test uses another part of it")]
 #![allow(unreachable_pub, reason = "included by the crate's own tests as well")]
 
+use std::sync::Mutex;
+
 use crypto_bigint::modular::{MontyForm, MontyParams};
 use crypto_bigint::{Odd, U256, U512, U3072};
 use sha2::{Digest, Sha512};
@@ -81,6 +83,16 @@ fn bytes(number: &Number) -> [u8; 384] {
     bytes.try_into().unwrap()
 }
 
+/// g^x, which stays the same as long as salt and password do.
+fn power_of_g(x: &U512) -> Number {
+    static LAST: Mutex<Option<(U512, Number)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap();
+    match *last {
+        Some((known, power)) if known == *x => power,
+        _ => last.insert((*x, number(&[5]).pow(x))).1,
+    }
+}
+
 fn hash(parts: &[&[u8]]) -> [u8; 64] {
     Sha512::digest(parts.concat()).into()
 }
@@ -109,7 +121,6 @@ impl SrpController {
     /// S = (B − k·g^x)^(a + u·x).
     pub fn respond(&self, username: &[u8], password: &[u8], salt: &[u8], b: &[u8]) -> Proofs {
         let b: [u8; 384] = bytes(&number(b));
-        let g = number(&[5]);
         let modulus = hex(N);
         let mut padded_g = [0; 384];
         padded_g[383] = 5;
@@ -117,7 +128,7 @@ impl SrpController {
         let inner = hash(&[username, b":", password]);
         let x = U512::from_be_slice(&hash(&[salt, &inner]));
         let u = U512::from_be_slice(&hash(&[&self.public, &b]));
-        let base = number(&b).sub(&k.mul(&g.pow(&x)));
+        let base = number(&b).sub(&k.mul(&power_of_g(&x)));
         let premaster = bytes(&base.pow(&self.a).mul(&base.pow(&u).pow(&x)));
         let key = hash(&[&self.convention.encode(&premaster)]);
         let mut group = hash(&[&modulus]);
