@@ -1,1 +1,5 @@
-fn main() { gst_plugin_version_helper::info(); }
+//! Gives `gst-inspect-1.0` the commit and date of this build.
+
+fn main() {
+    gst_plugin_version_helper::info();
+}

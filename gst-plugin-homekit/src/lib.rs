@@ -1,1 +1,31 @@
 //! GStreamer elements for HomeKit cameras.
+//!
+//! - [`hapsrtpsink`]: H.264 or Opus to a HomeKit controller, by SRTP over UDP, with RTCP.
+//!
+//! As a plugin this is `libgsthomekit.so`; as a Rust library, [`plugin_register_static`] makes the elements
+//! known to the process.
+
+pub mod hapsrtpsink;
+
+pub use plugin::plugin_register_static;
+
+mod plugin {
+    #![expect(missing_docs, reason = "the macro documents nothing")]
+
+    fn init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+        crate::hapsrtpsink::register(plugin)
+    }
+
+    gst::plugin_define!(
+        homekit,
+        env!("CARGO_PKG_DESCRIPTION"),
+        init,
+        concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+        // The nearest to "MIT OR Apache-2.0" among the names GStreamer knows.
+        "MIT/X11",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_REPOSITORY"),
+        env!("BUILD_REL_DATE")
+    );
+}

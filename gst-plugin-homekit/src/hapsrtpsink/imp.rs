@@ -1,0 +1,511 @@
+//! GObject and GStreamer glue of `hapsrtpsink`; what it does is in the files beside.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+use gst_base::subclass::prelude::*;
+use rtp_feedback::{Cause, Event};
+use zeroize::Zeroizing;
+
+use super::media::Input;
+use super::moment::Moment;
+use super::payloader::Payloaded;
+use super::receive_thread::{Listener, ReceiveThread};
+use super::settings::{Settings, nonzero};
+use super::socket::{Peer, Socket};
+use super::stream::{Lots, Stream};
+use super::{properties, stats};
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "hapsrtpsink",
+        gst::DebugColorFlags::empty(),
+        Some("HomeKit SRTP sink"),
+    )
+});
+
+/// Instance data. Neither lock is held while something outside is called.
+#[derive(Default)]
+pub struct HapSrtpSink {
+    settings: Mutex<Settings>,
+    state: Mutex<State>,
+    thread: Mutex<Option<ReceiveThread>>,
+    max_bitrate: AtomicU32,
+}
+
+#[derive(Default)]
+struct State {
+    /// Open from READY on.
+    socket: Option<Arc<Socket>>,
+    /// Outlives a stop: see [`Stream::restart`].
+    stream: Option<Stream>,
+    /// Which keys `stream` was made for.
+    key_generation: u64,
+    /// Where packets go, from PAUSED on.
+    peer: Option<SocketAddr>,
+}
+
+/// What is needed to send.
+struct Running<'a> {
+    stream: &'a mut Stream,
+    transport: Peer<'a>,
+}
+
+impl State {
+    /// The stream, while it runs.
+    fn running(&mut self) -> Option<Running<'_>> {
+        let (socket, address) = (self.socket.as_deref()?, self.peer?);
+        Some(Running {
+            stream: self.stream.as_mut()?,
+            transport: Peer { socket, address },
+        })
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for HapSrtpSink {
+    const NAME: &'static str = "GstHapSrtpSink";
+    type Type = super::HapSrtpSink;
+    type ParentType = gst_base::BaseSink;
+}
+
+impl ObjectImpl for HapSrtpSink {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(properties::list);
+        &PROPERTIES
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        self.obj().set_async(false);
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        self.settings().set(pspec.name(), value);
+        self.apply(pspec.name());
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        match pspec.name() {
+            "bind-port" => u32::from(self.bound_port()).to_value(),
+            "ssrc" => self.ssrc().to_value(),
+            "max-bitrate" => self.max_bitrate.load(Ordering::Relaxed).to_value(),
+            "stats" => stats::structure(self.state().stream.as_ref(), Instant::now()).to_value(),
+            name => self.settings().get(name),
+        }
+    }
+}
+
+impl GstObjectImpl for HapSrtpSink {}
+
+impl ElementImpl for HapSrtpSink {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "HomeKit SRTP sink",
+                "Sink/Network",
+                "Sends H.264 or Opus to a HomeKit controller by SRTP, with RTCP on the same port",
+                "The gst-plugin-homekit authors",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let sink = gst::PadTemplate::new(
+                "sink",
+                gst::PadDirection::Sink,
+                gst::PadPresence::Always,
+                &Input::template(),
+            );
+            vec![sink.expect("direction, presence and caps are valid")]
+        });
+        &TEMPLATES
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::NullToReady {
+            self.open_socket().map_err(|error| {
+                self.post_error_message(error);
+                gst::StateChangeError
+            })?;
+        }
+        let result = self.parent_change_state(transition);
+        if transition == gst::StateChange::ReadyToNull {
+            self.state().socket = None;
+        }
+        result
+    }
+}
+
+impl BaseSinkImpl for HapSrtpSink {
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let socket = self.start_stream()?;
+        let listener = SinkListener(self.obj().downgrade());
+        let thread = ReceiveThread::start(socket, listener)
+            .map_err(|error| gst::error_msg!(gst::ResourceError::Failed, ["thread: {error}"]))?;
+        *lock(&self.thread) = Some(thread);
+        self.obj().notify("ssrc");
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        let moment = self.moment();
+        let mut state = self.state();
+        if let Some(running) = state.running() {
+            running.stream.send_bye(&running.transport, &moment);
+        }
+        state.peer = None;
+        drop(state);
+        let thread = lock(&self.thread).take();
+        drop(thread);
+        Ok(())
+    }
+
+    fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        gst::debug!(CAT, imp = self, "caps {caps}");
+        let input = Input::from_caps(caps)
+            .ok_or_else(|| gst::loggable_error!(CAT, "caps lack something: {caps}"))?;
+        let mut state = self.state();
+        let stream = state.stream.as_mut();
+        let stream = stream.ok_or_else(|| gst::loggable_error!(CAT, "caps before start"))?;
+        stream
+            .configure(&input)
+            .map_err(|error| gst::loggable_error!(CAT, "{error}"))
+    }
+
+    fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.push([buffer.as_ref()])
+    }
+
+    fn render_list(&self, list: &gst::BufferList) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.push(list.iter())
+    }
+
+    fn event(&self, event: gst::Event) -> bool {
+        match event.view() {
+            gst::EventView::Eos(_) => self.finish(),
+            gst::EventView::FlushStop(_) => {
+                if let Some(stream) = &mut self.state().stream {
+                    stream.begin_anew();
+                }
+            }
+            _ => {}
+        }
+        self.parent_event(event)
+    }
+}
+
+impl HapSrtpSink {
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        lock(&self.settings)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn moment(&self) -> Moment {
+        Moment::present(self.obj().current_running_time())
+    }
+
+    fn bound_port(&self) -> u16 {
+        let port = self.state().socket.as_ref().and_then(|s| s.port().ok());
+        port.unwrap_or_else(|| self.settings().bind_port)
+    }
+
+    fn ssrc(&self) -> u32 {
+        let state = self.state();
+        let running = state.stream.as_ref().filter(|_| state.peer.is_some());
+        running.map_or_else(|| self.settings().ssrc, Stream::ssrc)
+    }
+
+    fn open_socket(&self) -> Result<(), gst::ErrorMessage> {
+        let (address, port) = {
+            let settings = self.settings();
+            (settings.bind_address.clone(), settings.bind_port)
+        };
+        let socket = Socket::open(&address, port).map_err(|error| {
+            let place = format!("UDP port {port} of \"{address}\"");
+            gst::error_msg!(gst::ResourceError::OpenReadWrite, ["{place}: {error}"])
+        })?;
+        gst::info!(CAT, imp = self, "UDP port {:?}", socket.port());
+        self.state().socket = Some(Arc::new(socket));
+        self.obj().notify("bind-port");
+        Ok(())
+    }
+
+    /// Makes everything ready to send; returns the socket to listen on.
+    fn start_stream(&self) -> Result<Arc<Socket>, gst::ErrorMessage> {
+        self.set_max_bitrate(0);
+        let settings = self.settings();
+        let mut state = self.state();
+        let failed = |text: String| gst::error_msg!(gst::ResourceError::Settings, ["{text}"]);
+        let socket = state.socket.clone();
+        let socket = socket.ok_or_else(|| failed("the socket is closed".into()))?;
+        let peer = find_peer(&socket, &settings).map_err(failed)?;
+        let lots = lots(&settings).map_err(failed)?;
+        let config = settings.stream_config();
+        let same_keys = state.key_generation == settings.key_generation;
+        match &mut state.stream {
+            Some(stream) if same_keys => {
+                stream.restart(config, lots.timestamp);
+            }
+            _ => {
+                let wrong = |name, error| failed(format!("{name}: {error}"));
+                let key = settings.master_key().map_err(|e| wrong("srtp-key", e))?;
+                let remote_key = settings.remote_master_key();
+                let remote_key = remote_key.map_err(|e| wrong("srtp-remote-key", e))?;
+                state.stream = Some(Stream::new(config, &key, &remote_key, lots));
+                state.key_generation = settings.key_generation;
+            }
+        }
+        state.peer = Some(peer);
+        Ok(socket)
+    }
+
+    /// Lets a running stream know of a property that was set.
+    fn apply(&self, property: &str) {
+        let settings = self.settings();
+        let mut state = self.state();
+        let now = Instant::now();
+        let (Some(socket), Some(_)) = (state.socket.clone(), state.peer) else {
+            return;
+        };
+        if matches!(property, "host" | "port") {
+            match find_peer(&socket, &settings) {
+                Ok(peer) => state.peer = Some(peer),
+                Err(error) => gst::warning!(CAT, imp = self, "{error}"),
+            }
+        }
+        let Some(stream) = &mut state.stream else {
+            return;
+        };
+        match property {
+            "active" => stream.set_active(settings.active, now),
+            "mtu" => stream.set_mtu(settings.mtu as usize),
+            "remote-ssrc" => {
+                let ssrc = nonzero(settings.remote_ssrc);
+                stream.session_mut().set_remote_ssrc(ssrc);
+            }
+            "rtcp-interval" => {
+                let interval = settings.report_interval();
+                stream.session_mut().set_report_interval(interval);
+            }
+            "rtcp-timeout" => {
+                let timeout = settings.silence_timeout();
+                stream.session_mut().set_silence_timeout(timeout);
+            }
+            _ => {}
+        }
+        drop((settings, state));
+        self.dispatch_events();
+        self.wake_thread();
+    }
+
+    /// Sends buffers, those that came together in one go.
+    fn push<'a>(
+        &self,
+        buffers: impl IntoIterator<Item = &'a gst::BufferRef>,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let segment = self.obj().segment();
+        let moment = self.moment();
+        let mut state = self.state();
+        let Running { stream, transport } = state.running().ok_or(gst::FlowError::Flushing)?;
+        let deadline = stream.poll_timeout();
+        let mut unsent = Vec::new();
+        for buffer in buffers {
+            let map = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
+            let time = running_time(buffer, &segment, &moment);
+            let done = stream.push(&map, time, &moment);
+            if done.before_key + done.invalid > 0 {
+                unsent.push((done, time, buffer.pts(), buffer.duration()));
+            }
+        }
+        stream.send(&transport, &moment);
+        let nearer = deadline.is_none() && stream.poll_timeout().is_some();
+        drop(state);
+        for (done, time, pts, duration) in unsent {
+            self.report_unsent(done, time, pts, duration);
+        }
+        self.dispatch_events();
+        if nearer {
+            self.wake_thread();
+        }
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    fn finish(&self) {
+        let moment = self.moment();
+        if let Some(Running { stream, transport }) = self.state().running() {
+            stream.finish();
+            stream.send(&transport, &moment);
+        }
+    }
+
+    /// A frame was not sent: says so in the log, and by a QoS message.
+    fn report_unsent(
+        &self,
+        done: Payloaded,
+        time: Duration,
+        pts: Option<gst::ClockTime>,
+        duration: Option<gst::ClockTime>,
+    ) {
+        if done.invalid > 0 {
+            gst::warning!(CAT, imp = self, "frame at {time:?} cannot be sent");
+        } else {
+            gst::debug!(
+                CAT,
+                imp = self,
+                "frame at {time:?} comes before a key frame"
+            );
+        }
+        let message = gst::message::Qos::builder(true)
+            .running_time(gst::ClockTime::try_from(time).ok())
+            .timestamp(pts)
+            .duration(duration)
+            .src(&*self.obj())
+            .build();
+        self.post_message(message);
+    }
+
+    /// Does what the session asks for, one by one, with nothing locked.
+    fn dispatch_events(&self) {
+        loop {
+            let event = self.state().stream.as_mut().and_then(Stream::poll_event);
+            match event {
+                Some(event) => self.dispatch(event),
+                None => return,
+            }
+        }
+    }
+
+    fn dispatch(&self, event: Event) {
+        gst::debug!(CAT, imp = self, "{event:?}");
+        match event {
+            Event::FirstRtcp => self.post("hapsrtpsink-first-rtcp", &[]),
+            Event::Silent { age } => {
+                let age = age.as_millis() as u64;
+                self.post("hapsrtpsink-rtcp-timeout", &[("age-ms", age)]);
+            }
+            Event::Bye => self.post("hapsrtpsink-bye", &[]),
+            Event::MaxBitrate(bitrate) => {
+                let bitrate = bitrate.clamp(1, u32::MAX.into());
+                self.set_max_bitrate(bitrate as u32);
+            }
+            Event::KeyFrameWanted(cause) => self.request_key_frame(cause),
+            event => gst::warning!(CAT, imp = self, "unknown event {event:?}"),
+        }
+    }
+
+    fn post(&self, name: &str, fields: &[(&str, u64)]) {
+        let fields = fields.iter();
+        let structure = fields
+            .fold(gst::Structure::builder(name), |s, (k, v)| s.field(*k, *v))
+            .build();
+        let message = gst::message::Element::builder(structure).src(&*self.obj());
+        self.post_message(message.build());
+    }
+
+    fn set_max_bitrate(&self, bitrate: u32) {
+        if self.max_bitrate.swap(bitrate, Ordering::Relaxed) != bitrate {
+            self.obj().notify("max-bitrate");
+        }
+    }
+
+    fn request_key_frame(&self, cause: Cause) {
+        let event = gst_video::UpstreamForceKeyUnitEvent::builder()
+            .all_headers(true)
+            .build();
+        let obj = self.obj();
+        if !obj.sink_pad().push_event(event) {
+            gst::debug!(
+                CAT,
+                imp = self,
+                "nobody upstream makes key frames ({cause:?})"
+            );
+        }
+    }
+
+    fn wake_thread(&self) {
+        if let Some(thread) = &*lock(&self.thread) {
+            thread.wake();
+        }
+    }
+}
+
+/// What the receiving thread calls.
+struct SinkListener(glib::WeakRef<super::HapSrtpSink>);
+
+impl Listener for SinkListener {
+    fn datagram(&self, datagram: &mut [u8]) {
+        let Some(obj) = self.0.upgrade() else { return };
+        let imp = obj.imp();
+        let moment = imp.moment();
+        if let Some(stream) = &mut imp.state().stream {
+            stream.handle_datagram(datagram, &moment);
+        }
+    }
+
+    fn update(&self) -> Option<Instant> {
+        let obj = self.0.upgrade()?;
+        let imp = obj.imp();
+        imp.dispatch_events();
+        let moment = imp.moment();
+        if let Some(Running { stream, transport }) = imp.state().running() {
+            stream.handle_timeout(moment.now);
+            stream.send_report(&transport, &moment);
+        }
+        imp.dispatch_events();
+        let mut state = imp.state();
+        state.running()?.stream.poll_timeout()
+    }
+}
+
+/// A lock whose holder panicked is as good as any: all data behind it are plain values.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn find_peer(socket: &Socket, settings: &Settings) -> Result<SocketAddr, String> {
+    let (host, port) = (&settings.host, settings.port);
+    if host.is_empty() || port == 0 {
+        return Err("host and port of the controller are not set".into());
+    }
+    let peer = socket.peer(host, port);
+    peer.map_err(|error| format!("host \"{host}\": {error}"))
+}
+
+/// Draws what RFC 3550 wants to be random; the SSRC only where none is set.
+fn lots(settings: &Settings) -> Result<Lots, String> {
+    let mut bytes = Zeroizing::new([0; 10]);
+    getrandom::fill(&mut *bytes).map_err(|error| format!("random numbers: {error}"))?;
+    let [s0, s1, s2, s3, n0, n1, t0, t1, t2, t3] = *bytes;
+    let random_ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
+    Ok(Lots {
+        ssrc: nonzero(settings.ssrc).unwrap_or(random_ssrc),
+        sequence: u16::from_be_bytes([n0, n1]) & 0x7fff,
+        timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+    })
+}
+
+/// When a buffer is presented; the present, where it does not say.
+fn running_time(buffer: &gst::BufferRef, segment: &gst::Segment, moment: &Moment) -> Duration {
+    let segment = segment.downcast_ref::<gst::ClockTime>();
+    let stamp = buffer.pts().or(buffer.dts());
+    segment
+        .and_then(|segment| segment.to_running_time(stamp))
+        .map(Duration::from)
+        .or(moment.running_time)
+        .unwrap_or_default()
+}

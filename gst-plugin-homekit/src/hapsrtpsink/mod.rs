@@ -1,0 +1,152 @@
+//! `hapsrtpsink` sends one media stream to a HomeKit controller: RTP payloads as HomeKit wants
+//! them, SRTP, and RTP and RTCP on one UDP port.
+//!
+//! - **Video** is H.264, as access units (`avc` or `byte-stream`) or in RTP. SPS and PPS go in one
+//!   STAP-A before each key frame, access unit delimiters and SEI are left out. Nothing goes out
+//!   before the first key frame, which is asked for.
+//! - **Audio** is Opus. `clock-rate` and `packet-time` are those that were negotiated: frames are
+//!   regrouped without encoding them again, and timestamps count at that rate.
+//! - **RTCP**: the first sender report follows the first packets, then one per `rtcp-interval`; a
+//!   BYE ends the stream. PLI and FIR become upstream force-key-unit events, one at a time. TMMBR
+//!   becomes `max-bitrate` and is confirmed by TMMBN. Packets of the controller have to be
+//!   authentic.
+//! - **New caps**, another size or encoder: SSRC, sequence numbers and timestamps go on without a
+//!   break.
+//!
+//! The socket opens from NULL to READY, so that `bind-port` reads as the port to announce before
+//! anything is sent. `host`, `port`, keys and all that is negotiated later may be set in READY. The
+//! stream runs from PAUSED (`srtp-key`, `host` and `port` are needed by then) until READY. What the
+//! controller sends in READY waits in the socket.
+//!
+//! `sync` is true, as usual. `async` is **false**, other than usual: a live stream whose source
+//! is late, or that is suspended, must not keep its siblings from playing.
+//!
+//! Sender reports of all sinks of a process use one clock, so that a receiver can align audio and
+//! video that come from different pipelines too; for that, give them the same `cname` (the default
+//! does).
+//!
+//! # Messages
+//!
+//! Element messages on the bus, from the receiving thread:
+//!
+//! | structure | fields | |
+//! |---|---|---|
+//! | `hapsrtpsink-first-rtcp` | | the first authentic RTCP packet has come |
+//! | `hapsrtpsink-rtcp-timeout` | `age-ms`: uint64 | nothing has come for `rtcp-timeout`; once per silence |
+//! | `hapsrtpsink-bye` | | the controller left |
+//!
+//! `notify::max-bitrate` and upstream events too are sent from the receiving thread, nothing being
+//! locked.
+//!
+//! # Statistics
+//!
+//! Fields of `stats`, counted since PAUSED:
+//!
+//! | field | type | |
+//! |---|---|---|
+//! | `packets-sent` | uint64 | RTP packets |
+//! | `bytes-sent` | uint64 | UDP payload, RTP and RTCP |
+//! | `octets-sent` | uint64 | RTP payload, as sender reports count |
+//! | `frames-sent` | uint64 | access units or Opus packets |
+//! | `key-frames-sent` | uint64 | |
+//! | `dropped-before-key` | uint64 | frames before the first key frame, or after a resume |
+//! | `dropped-inactive` | uint64 | buffers while `active` was false |
+//! | `dropped-invalid` | uint64 | buffers that are malformed, too large, or lack SPS and PPS |
+//! | `sender-reports` | uint64 | |
+//! | `send-errors` | uint64 | packets the system did not take |
+//! | `rtcp-received` | uint64 | authentic packets |
+//! | `rtcp-rejected` | uint64 | forged, replayed, malformed or from another SSRC |
+//! | `rtp-ignored` | uint64 | datagrams that are no RTCP |
+//! | `pli-received`, `fir-received`, `tmmbr-received` | uint64 | |
+//! | `nack-received` | uint64 | packets that generic NACKs asked for |
+//! | `fraction-lost` | double | 0 to 1, of the last report |
+//! | `packets-lost` | int | of the last report |
+//! | `jitter` | uint | of the last report, in units of the media clock |
+//! | `clock-rate` | uint | of the media clock, 0 = no caps yet |
+//! | `round-trip-time-us` | uint64 | 0 = unknown |
+//! | `last-rtcp-age-ms` | uint64 | `G_MAXUINT64` = never heard |
+//!
+//! # Example
+//!
+//! A test picture for a receiver on this machine, both keys all zero:
+//!
+//! ```text
+//! gst-launch-1.0 videotestsrc is-live=true ! video/x-raw,width=1280,height=720,framerate=30/1 ! \
+//!   x264enc tune=zerolatency key-int-max=150 bitrate=800 ! video/x-h264,profile=main ! \
+//!   hapsrtpsink host=127.0.0.1 port=5004 \
+//!   srtp-key=000000000000000000000000000000000000000000000000000000000000
+//! ```
+//!
+//! And the receiver:
+//!
+//! ```text
+//! gst-launch-1.0 udpsrc port=5004 caps="application/x-srtp,media=video,clock-rate=90000,\
+//! encoding-name=H264,payload=99,ssrc=(uint)305419896,\
+//! srtp-key=(buffer)000000000000000000000000000000000000000000000000000000000000,\
+//! srtp-cipher=aes-128-icm,srtp-auth=hmac-sha1-80,srtcp-cipher=aes-128-icm,\
+//! srtcp-auth=hmac-sha1-80" ! srtpdec ! rtph264depay ! avdec_h264 ! fakesink
+//! ```
+//!
+//! with `ssrc=305419896` added to the sender, since `srtpdec` wants to know it beforehand.
+//!
+//! Since: 0.1
+
+use gst::glib;
+use gst::prelude::*;
+
+mod imp;
+mod media;
+mod moment;
+mod outgoing;
+mod payloader;
+mod properties;
+mod receive_thread;
+mod send_buffer;
+mod settings;
+mod socket;
+mod stats;
+mod stream;
+mod timeline;
+
+glib::wrapper! {
+    /// The element `hapsrtpsink`.
+    pub struct HapSrtpSink(ObjectSubclass<imp::HapSrtpSink>)
+        @extends gst_base::BaseSink, gst::Element, gst::Object;
+}
+
+/// SRTP crypto suite, by the names of RFC 4568.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstHapSrtpSuite")]
+pub enum SrtpSuite {
+    /// 16 bytes of key, 14 of salt.
+    #[default]
+    #[enum_value(
+        name = "AES_CM_128_HMAC_SHA1_80: key of 16 bytes, salt of 14",
+        nick = "aes-cm-128-hmac-sha1-80"
+    )]
+    AesCm128HmacSha1_80,
+    /// 32 bytes of key, 14 of salt.
+    #[enum_value(
+        name = "AES_256_CM_HMAC_SHA1_80: key of 32 bytes, salt of 14",
+        nick = "aes-cm-256-hmac-sha1-80"
+    )]
+    AesCm256HmacSha1_80,
+}
+
+impl From<SrtpSuite> for srtp::Suite {
+    fn from(suite: SrtpSuite) -> Self {
+        match suite {
+            SrtpSuite::AesCm128HmacSha1_80 => Self::AesCm128HmacSha1_80,
+            SrtpSuite::AesCm256HmacSha1_80 => Self::AesCm256HmacSha1_80,
+        }
+    }
+}
+
+pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    gst::Element::register(
+        Some(plugin),
+        "hapsrtpsink",
+        gst::Rank::NONE,
+        HapSrtpSink::static_type(),
+    )
+}

@@ -1,0 +1,58 @@
+//! One instant, by each clock that matters.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rtp_feedback::NtpTime;
+
+/// The present: by the monotonic clock, the wall clock and the pipeline.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    pub(crate) ntp: NtpTime,
+    /// Running time of the pipeline; `None` while it has no clock.
+    pub(crate) running_time: Option<Duration>,
+}
+
+impl Moment {
+    /// The present, with the running time of the element that asks.
+    pub(crate) fn present(running_time: Option<gst::ClockTime>) -> Self {
+        let now = Instant::now();
+        Self {
+            now,
+            ntp: NtpTime::from_unix(wall_clock(now)),
+            running_time: running_time.map(Into::into),
+        }
+    }
+}
+
+/// Time since 1970 by a clock that all sinks of the process share and nobody sets.
+///
+/// Lip-sync needs the sender reports of audio and video on one time line; a wall clock that is set
+/// between two of them would pull the streams apart.
+fn wall_clock(now: Instant) -> Duration {
+    static ORIGIN: LazyLock<(Instant, Duration)> = LazyLock::new(|| {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        (Instant::now(), since_1970.unwrap_or_default())
+    });
+    let (start, since_1970) = *ORIGIN;
+    match now.checked_duration_since(start) {
+        Some(elapsed) => since_1970 + elapsed,
+        None => since_1970.saturating_sub(start - now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wall_clock_runs_evenly_from_the_time_of_day() {
+        let now = Instant::now();
+        let first = wall_clock(now);
+        let second = wall_clock(now + Duration::from_secs(5));
+        assert_eq!(second - first, Duration::from_secs(5));
+        let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        assert!(today.abs_diff(first) < Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,180 @@
+//! The properties: what they are called, and what they say of themselves.
+
+use gst::glib::{self, ParamSpec};
+use gst::prelude::*;
+
+use super::SrtpSuite;
+use super::settings::{DEFAULT_MTU, DEFAULT_RTCP_INTERVAL, DEFAULT_RTCP_TIMEOUT};
+
+const MIN_MTU: u32 = 128;
+const MAX_MTU: u32 = 65_507;
+
+/// Begins a `ParamSpecUInt`, whose builder has no name outside of glib.
+macro_rules! uint {
+    ($name:expr, $nick:expr, $blurb:expr $(,)?) => {
+        glib::ParamSpecUInt::builder($name)
+            .nick($nick)
+            .blurb($blurb)
+    };
+}
+
+pub(crate) fn list() -> Vec<ParamSpec> {
+    [address(), stream(), protection(), feedback()].concat()
+}
+
+fn address() -> Vec<ParamSpec> {
+    vec![
+        glib::ParamSpecString::builder("host")
+            .nick("Host")
+            .blurb("Address of the controller, IPv4 or IPv6 (with a zone: fe80::1%eth0)")
+            .mutable_playing()
+            .build(),
+        uint!("port", "Port", "UDP port of the controller, RTP and RTCP")
+            .maximum(65_535)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecString::builder("bind-address")
+            .nick("Bind address")
+            .blurb("Local address; empty or :: = all of IPv6 and IPv4, 0.0.0.0 = all of IPv4")
+            .build(),
+        uint!(
+            "bind-port",
+            "Bind port",
+            "Local UDP port, RTP and RTCP; 0 = let the system choose. From READY on it reads as \
+             the port in use, which is notified",
+        )
+        .maximum(65_535)
+        .build(),
+    ]
+}
+
+fn stream() -> Vec<ParamSpec> {
+    vec![
+        uint!(
+            "ssrc",
+            "SSRC",
+            "Synchronisation source of what is sent; 0 = random. From PAUSED on it reads as the \
+             one in use",
+        )
+        .mutable_ready()
+        .build(),
+        uint!(
+            "remote-ssrc",
+            "Remote SSRC",
+            "Synchronisation source of the controller; RTCP of others is rejected; 0 = any",
+        )
+        .mutable_playing()
+        .build(),
+        uint!(
+            "payload-type",
+            "Payload type",
+            "RTP payload type; 0 = by media: 99 for video, 110 for audio",
+        )
+        .maximum(127)
+        .mutable_ready()
+        .build(),
+        uint!(
+            "mtu",
+            "MTU",
+            "Largest UDP payload in bytes, RTP header and SRTP tag included",
+        )
+        .minimum(MIN_MTU)
+        .maximum(MAX_MTU)
+        .default_value(DEFAULT_MTU)
+        .mutable_playing()
+        .build(),
+        uint!(
+            "clock-rate",
+            "Clock rate",
+            "RTP clock of Opus in Hz: the negotiated sample rate; 0 = 48000",
+        )
+        .maximum(192_000)
+        .mutable_ready()
+        .build(),
+        uint!(
+            "packet-time",
+            "Packet time",
+            "Duration of an Opus packet in ms; 0 = as the packets come",
+        )
+        .maximum(120)
+        .mutable_ready()
+        .build(),
+        glib::ParamSpecBoolean::builder("active")
+            .nick("Active")
+            .blurb(
+                "false = suspended: nothing but RTCP is sent; true again = a key frame is asked \
+                 for, and the stream goes on with it",
+            )
+            .default_value(true)
+            .mutable_playing()
+            .build(),
+    ]
+}
+
+fn protection() -> Vec<ParamSpec> {
+    vec![
+        glib::ParamSpecEnum::builder::<SrtpSuite>("srtp-suite")
+            .nick("SRTP suite")
+            .blurb("Crypto suite of both directions")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecBoxed::builder::<gst::Buffer>("srtp-key")
+            .nick("SRTP key")
+            .blurb("Master key and master salt, joined, of what is sent: 30 or 46 bytes")
+            .write_only()
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecBoxed::builder::<gst::Buffer>("srtp-remote-key")
+            .nick("SRTP remote key")
+            .blurb(
+                "Master key and master salt, joined, of what is received: 30 or 46 bytes; unset = \
+                 those of srtp-key",
+            )
+            .write_only()
+            .mutable_ready()
+            .build(),
+    ]
+}
+
+fn feedback() -> Vec<ParamSpec> {
+    vec![
+        uint!(
+            "rtcp-interval",
+            "RTCP interval",
+            "Time between two sender reports in ms",
+        )
+        .minimum(10)
+        .default_value(DEFAULT_RTCP_INTERVAL)
+        .mutable_playing()
+        .build(),
+        uint!(
+            "rtcp-timeout",
+            "RTCP timeout",
+            "Silence of the controller in ms after which hapsrtpsink-rtcp-timeout is posted; 0 = \
+             never",
+        )
+        .default_value(DEFAULT_RTCP_TIMEOUT)
+        .mutable_playing()
+        .build(),
+        glib::ParamSpecString::builder("cname")
+            .nick("CNAME")
+            .blurb(
+                "Canonical name in RTCP, the same for audio and video of one camera; empty = one \
+                 that is random and common to all sinks of the process",
+            )
+            .mutable_ready()
+            .build(),
+        uint!(
+            "max-bitrate",
+            "Maximum bitrate",
+            "What the controller asked for by TMMBR, in bit/s; 0 = nothing",
+        )
+        .read_only()
+        .build(),
+        glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+            .nick("Statistics")
+            .blurb("Counters of this stream; see the documentation for its fields")
+            .read_only()
+            .build(),
+    ]
+}

@@ -1,0 +1,185 @@
+//! What the application asks for.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use gst::glib;
+use gst::prelude::*;
+use srtp::{KeyError, MasterKey};
+use zeroize::Zeroizing;
+
+use super::SrtpSuite;
+use super::stream::StreamConfig;
+
+/// Values of the properties. Has no `Debug`: it holds keys.
+pub(crate) struct Settings {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) bind_address: String,
+    pub(crate) bind_port: u16,
+    pub(crate) ssrc: u32,
+    pub(crate) remote_ssrc: u32,
+    pub(crate) payload_type: u8,
+    pub(crate) mtu: u32,
+    pub(crate) clock_rate: u32,
+    pub(crate) packet_time: u32,
+    pub(crate) suite: SrtpSuite,
+    pub(crate) key: Zeroizing<Vec<u8>>,
+    pub(crate) remote_key: Zeroizing<Vec<u8>>,
+    /// Counts the changes of keys, suite and SSRC: under the same ones SRTP must go on counting.
+    pub(crate) key_generation: u64,
+    pub(crate) rtcp_interval: u32,
+    pub(crate) rtcp_timeout: u32,
+    pub(crate) canonical_name: String,
+    pub(crate) active: bool,
+}
+
+pub(crate) const DEFAULT_MTU: u32 = 1378;
+pub(crate) const DEFAULT_RTCP_INTERVAL: u32 = 500;
+pub(crate) const DEFAULT_RTCP_TIMEOUT: u32 = 30_000;
+pub(crate) const DEFAULT_OPUS_CLOCK_RATE: u32 = 48_000;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            port: 0,
+            bind_address: String::new(),
+            bind_port: 0,
+            ssrc: 0,
+            remote_ssrc: 0,
+            payload_type: 0,
+            mtu: DEFAULT_MTU,
+            clock_rate: 0,
+            packet_time: 0,
+            suite: SrtpSuite::default(),
+            key: Zeroizing::default(),
+            remote_key: Zeroizing::default(),
+            key_generation: 0,
+            rtcp_interval: DEFAULT_RTCP_INTERVAL,
+            rtcp_timeout: DEFAULT_RTCP_TIMEOUT,
+            canonical_name: String::new(),
+            active: true,
+        }
+    }
+}
+
+impl Settings {
+    /// The key that protects what we send.
+    pub(crate) fn master_key(&self) -> Result<MasterKey, KeyError> {
+        MasterKey::from_key_and_salt(self.suite.into(), &self.key)
+    }
+
+    /// The key of what we receive.
+    pub(crate) fn remote_master_key(&self) -> Result<MasterKey, KeyError> {
+        let key = match self.remote_key.is_empty() {
+            true => &self.key,
+            false => &self.remote_key,
+        };
+        MasterKey::from_key_and_salt(self.suite.into(), key)
+    }
+
+    pub(crate) fn report_interval(&self) -> Duration {
+        Duration::from_millis(self.rtcp_interval.into())
+    }
+
+    pub(crate) fn silence_timeout(&self) -> Option<Duration> {
+        nonzero(self.rtcp_timeout).map(|ms| Duration::from_millis(ms.into()))
+    }
+
+    pub(crate) fn stream_config(&self) -> StreamConfig {
+        StreamConfig {
+            remote_ssrc: nonzero(self.remote_ssrc),
+            payload_type: Some(self.payload_type).filter(|&pt| pt != 0),
+            mtu: self.mtu as usize,
+            opus_clock_rate: nonzero(self.clock_rate).unwrap_or(DEFAULT_OPUS_CLOCK_RATE),
+            packet_time: nonzero(self.packet_time).map(|ms| Duration::from_millis(ms.into())),
+            canonical_name: self.canonical_name(),
+            report_interval: self.report_interval(),
+            silence_timeout: self.silence_timeout(),
+            active: self.active,
+        }
+    }
+
+    fn canonical_name(&self) -> String {
+        /// One name for all sinks of the process: a receiver puts streams together by it.
+        static RANDOM: LazyLock<String> =
+            LazyLock::new(|| format!("{:08x}{:08x}", glib::random_int(), glib::random_int()));
+        match self.canonical_name.is_empty() {
+            true => RANDOM.clone(),
+            false => self.canonical_name.clone(),
+        }
+    }
+}
+
+/// Zero stands for "not set".
+pub(crate) fn nonzero(value: u32) -> Option<u32> {
+    (value != 0).then_some(value)
+}
+
+/// Property values by name.
+impl Settings {
+    /// Sets a property; its type and range were checked by its `ParamSpec`.
+    pub(crate) fn set(&mut self, name: &str, value: &glib::Value) {
+        match name {
+            "host" => self.host = text(value),
+            "port" => self.port = number(value) as u16,
+            "bind-address" => self.bind_address = text(value),
+            "bind-port" => self.bind_port = number(value) as u16,
+            "ssrc" => self.ssrc = number(value),
+            "remote-ssrc" => self.remote_ssrc = number(value),
+            "payload-type" => self.payload_type = number(value) as u8,
+            "mtu" => self.mtu = number(value),
+            "clock-rate" => self.clock_rate = number(value),
+            "packet-time" => self.packet_time = number(value),
+            "srtp-suite" => self.suite = value.get().unwrap_or_default(),
+            "srtp-key" => self.key = secret(value),
+            "srtp-remote-key" => self.remote_key = secret(value),
+            "rtcp-interval" => self.rtcp_interval = number(value),
+            "rtcp-timeout" => self.rtcp_timeout = number(value),
+            "cname" => self.canonical_name = text(value),
+            "active" => self.active = value.get().unwrap_or_default(),
+            _ => unreachable!("GObject passes on known properties only"),
+        }
+        if matches!(name, "ssrc" | "srtp-suite" | "srtp-key" | "srtp-remote-key") {
+            self.key_generation += 1;
+        }
+    }
+
+    /// The value of a property that can be read.
+    pub(crate) fn get(&self, name: &str) -> glib::Value {
+        match name {
+            "host" => self.host.to_value(),
+            "port" => u32::from(self.port).to_value(),
+            "bind-address" => self.bind_address.to_value(),
+            "remote-ssrc" => self.remote_ssrc.to_value(),
+            "payload-type" => u32::from(self.payload_type).to_value(),
+            "mtu" => self.mtu.to_value(),
+            "clock-rate" => self.clock_rate.to_value(),
+            "packet-time" => self.packet_time.to_value(),
+            "srtp-suite" => self.suite.to_value(),
+            "rtcp-interval" => self.rtcp_interval.to_value(),
+            "rtcp-timeout" => self.rtcp_timeout.to_value(),
+            "cname" => self.canonical_name.to_value(),
+            "active" => self.active.to_value(),
+            _ => unreachable!("GObject asks for readable properties only"),
+        }
+    }
+}
+
+fn number(value: &glib::Value) -> u32 {
+    value.get().unwrap_or_default()
+}
+
+fn text(value: &glib::Value) -> String {
+    let text = value.get::<Option<String>>();
+    text.ok().flatten().unwrap_or_default()
+}
+
+fn secret(value: &glib::Value) -> Zeroizing<Vec<u8>> {
+    let buffer = value.get::<Option<gst::Buffer>>().ok().flatten();
+    let map = buffer
+        .as_ref()
+        .and_then(|buffer| buffer.map_readable().ok());
+    Zeroizing::new(map.map(|map| map.to_vec()).unwrap_or_default())
+}

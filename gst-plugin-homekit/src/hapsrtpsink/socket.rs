@@ -1,0 +1,315 @@
+//! The UDP socket that carries RTP and RTCP.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
+use socket2::{Domain, Protocol, Type};
+
+use super::send_buffer::{Batch, SendBuffer};
+use super::stream::Transport;
+
+/// One UDP socket, with a bell that wakes the thread that waits for it.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    socket: UdpSocket,
+    offload: UdpSocketState,
+    bell: OwnedFd,
+}
+
+/// Why [`Socket::wait`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wakeup {
+    /// Datagrams may be waiting.
+    pub(crate) readable: bool,
+}
+
+/// Room for a key frame that the network takes its time for; the system may grant less.
+const SEND_BUFFER: usize = 4 << 20;
+
+/// How long a full send buffer may hold up the media.
+const SEND_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Largest coalesced datagram.
+pub(crate) const RECEIVE_BUFFER: usize = 65_536;
+
+impl Socket {
+    /// Opens a socket on `address`, and on `port` or one the system chooses (0).
+    ///
+    /// An empty address means all addresses, IPv6 and IPv4; so does `::`.
+    pub(crate) fn open(address: &str, port: u16) -> io::Result<Self> {
+        let socket = match address {
+            "" => bind((Ipv6Addr::UNSPECIFIED, port).into())
+                .or_else(|_| bind((Ipv4Addr::UNSPECIFIED, port).into()))?,
+            _ => bind(resolve(address, port)?)?,
+        };
+        let offload = UdpSocketState::new((&socket).into())?;
+        allow_fragments(&socket);
+        Ok(Self {
+            offload,
+            socket,
+            bell: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
+        })
+    }
+
+    /// The port it is bound to.
+    pub(crate) fn port(&self) -> io::Result<u16> {
+        Ok(self.socket.local_addr()?.port())
+    }
+
+    /// Finds the address of a peer as this socket can reach it.
+    pub(crate) fn peer(&self, host: &str, port: u16) -> io::Result<SocketAddr> {
+        let peer = resolve(host, port)?;
+        match (self.socket.local_addr()?, peer) {
+            (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
+                Ok((v4.ip().to_ipv6_mapped(), v4.port()).into())
+            }
+            (SocketAddr::V4(_), SocketAddr::V6(_)) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "an IPv4 socket cannot reach an IPv6 address",
+            )),
+            _ => Ok(peer),
+        }
+    }
+
+    /// Waits for datagrams, for [`wake`](Self::wake), or for the deadline.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> io::Result<Wakeup> {
+        let mut events = [
+            PollFd::new(&self.socket, PollFlags::IN),
+            PollFd::new(&self.bell, PollFlags::IN),
+        ];
+        wait(&mut events, deadline)?;
+        let readable = !events[0].revents().is_empty();
+        if !events[1].revents().is_empty() {
+            // Nothing to read means that someone else read it: all the same.
+            let _ = rustix::io::read(&self.bell, &mut [0; 8]);
+        }
+        Ok(Wakeup { readable })
+    }
+
+    /// Ends a [`wait`](Self::wait), the present or the next one.
+    pub(crate) fn wake(&self) {
+        // Fails only when the bell has been rung 2^64 times unheard.
+        let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+    }
+
+    /// Takes waiting datagrams into `buffer` and gives each to `take`. Errors of the network, such
+    /// as a port that ICMP says is closed, are no concern of a stream.
+    pub(crate) fn receive(&self, buffer: &mut [u8], mut take: impl FnMut(&mut [u8])) {
+        for _ in 0..MAX_READS {
+            let mut meta = RecvMeta::default();
+            let slices = &mut [IoSliceMut::new(buffer)];
+            let received = self.offload.recv(
+                (&self.socket).into(),
+                slices,
+                std::slice::from_mut(&mut meta),
+            );
+            match received {
+                Ok(0) => return,
+                Ok(_) => {
+                    let datagrams = buffer[..meta.len].chunks_mut(meta.stride.max(1));
+                    datagrams.for_each(&mut take);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Sends a batch to `peer`; returns how many datagrams could not be sent.
+    fn send_batch(&self, batch: Batch<'_>, peer: SocketAddr) -> u64 {
+        if self.try_send(batch, peer).is_ok() {
+            return 0;
+        }
+        // A batch may fail where its datagrams do not: no segmentation offload on this device, or
+        // a path MTU below the segment size.
+        let single = |datagram| {
+            let batch = Batch {
+                bytes: datagram,
+                segment_size: datagram.len(),
+            };
+            u64::from(self.try_send(batch, peer).is_err())
+        };
+        match batch.len() {
+            1 => 1,
+            _ => batch.bytes.chunks(batch.segment_size).map(single).sum(),
+        }
+    }
+
+    fn try_send(&self, batch: Batch<'_>, peer: SocketAddr) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: peer,
+            ecn: None,
+            contents: batch.bytes,
+            segment_size: (batch.len() > 1).then_some(batch.segment_size),
+            src_ip: None,
+        };
+        let send = || self.offload.try_send((&self.socket).into(), &transmit);
+        match send() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut events = [PollFd::new(&self.socket, PollFlags::OUT)];
+                wait(&mut events, Some(Instant::now() + SEND_PATIENCE))?;
+                send()
+            }
+            result => result,
+        }
+    }
+}
+
+/// Datagrams read in a row, before deadlines are looked after again.
+const MAX_READS: usize = 64;
+
+/// A socket with the address packets go to.
+#[derive(Debug)]
+pub(crate) struct Peer<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) address: SocketAddr,
+}
+
+impl Transport for Peer<'_> {
+    fn send(&self, packets: &SendBuffer) -> u64 {
+        let max_segments = self.socket.offload.max_gso_segments();
+        let send = |batch| self.socket.send_batch(batch, self.address);
+        packets.batches(max_segments).map(send).sum()
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let domain = Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // A smaller buffer only makes losses more likely.
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Lets the system fragment what a path does not take whole, which `quinn-udp` forbids: late is
+/// better than never for a picture.
+fn allow_fragments(socket: &UdpSocket) {
+    // Where it fails, packets above the path MTU are lost and counted.
+    let _ = sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::WANT);
+}
+
+/// Reads an address, with a zone where it is link-local, or asks the resolver for a name.
+fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok((address, port).into());
+    }
+    let mut addresses = (host, port).to_socket_addrs()?;
+    addresses
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such host"))
+}
+
+fn wait(events: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<()> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+    match poll(events, timeout.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer(sizes: &[usize]) -> SendBuffer {
+        let mut buffer = SendBuffer::default();
+        for (n, &size) in sizes.iter().enumerate() {
+            let write = |out: &mut Vec<u8>| {
+                out.resize(out.len() + size, n as u8);
+                Ok::<_, ()>(())
+            };
+            buffer.push(write).unwrap();
+        }
+        buffer
+    }
+
+    fn exchange(from: &str, to: &str) {
+        let receiver = Socket::open(to, 0).unwrap();
+        let sender = Socket::open(from, 0).unwrap();
+        let host = match to {
+            "" => "127.0.0.1",
+            _ => to,
+        };
+        let address = sender.peer(host, receiver.port().unwrap()).unwrap();
+        let peer = Peer {
+            socket: &sender,
+            address,
+        };
+        let sizes = [30, 1378, 1378, 1378, 500, 1378];
+        assert_eq!(peer.send(&buffer(&sizes)), 0);
+
+        let mut received = Vec::new();
+        let mut memory = vec![0; RECEIVE_BUFFER];
+        while received.len() < sizes.len() {
+            let deadline = Some(Instant::now() + Duration::from_secs(10));
+            assert!(receiver.wait(deadline).unwrap().readable, "nothing came");
+            receiver.receive(&mut memory, |datagram| {
+                received.push((datagram[0], datagram.len()));
+            });
+        }
+        let expected = sizes.iter().enumerate().map(|(n, &size)| (n as u8, size));
+        assert_eq!(received, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn batches_arrive_as_single_datagrams() {
+        exchange("127.0.0.1", "127.0.0.1");
+    }
+
+    #[test]
+    fn one_socket_reaches_both_families() {
+        exchange("", "127.0.0.1");
+        exchange("", "::1");
+        exchange("127.0.0.1", "");
+    }
+
+    #[test]
+    fn a_socket_of_one_family_says_what_it_cannot_reach() {
+        let socket = Socket::open("127.0.0.1", 0).unwrap();
+        let error = socket.peer("::1", 9).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(socket.peer("not an address", 9).is_err());
+    }
+
+    #[test]
+    fn a_used_port_is_an_error() {
+        let socket = Socket::open("127.0.0.1", 0).unwrap();
+        let error = Socket::open("127.0.0.1", socket.port().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn waiting_ends_with_the_bell_and_with_the_deadline() {
+        let socket = Socket::open("127.0.0.1", 0).unwrap();
+        socket.wake();
+        assert_eq!(socket.wait(None).unwrap(), Wakeup { readable: false });
+        let deadline = Instant::now() + Duration::from_millis(5);
+        assert_eq!(
+            socket.wait(Some(deadline)).unwrap(),
+            Wakeup { readable: false }
+        );
+        assert!(Instant::now() >= deadline);
+    }
+
+    #[test]
+    fn datagrams_the_system_refuses_are_counted() {
+        let socket = Socket::open("127.0.0.1", 0).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 9));
+        let peer = Peer {
+            socket: &socket,
+            address,
+        };
+        // Longer than UDP can carry.
+        assert_eq!(peer.send(&buffer(&[70_000, 10])), 1);
+    }
+}
