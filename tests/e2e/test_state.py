@@ -40,10 +40,12 @@ async def test_broken_state_is_refused_and_left_alone(folder, how):
             path.write_bytes(broken)
             for command in (("run", "--config", str(hapd.config)), ("pairing-info", "--json"), ("unpair",)):
                 done = hapd.command(*command, timeout=15)
+                assert path.read_bytes() == broken, f"{command} wrote to a broken {path.name}"
+                if command == ("unpair",) and path.suffix != ".json":
+                    continue  # it needs the pairings only
                 assert done.returncode not in (0, 101), f"{command} with a broken {path.name}: {done.stderr}"
                 assert path.name in done.stderr, done.stderr
                 assert "panicked" not in done.stderr
-                assert path.read_bytes() == broken, f"{command} wrote to a broken {path.name}"
             path.write_bytes(whole)
         await hapd.start()
 

@@ -11,7 +11,7 @@ import tempfile
 from . import paths, secrets, wait
 
 _ENVIRONMENT = {
-    "HAPD_LOG": "debug",
+    "HAPD_LOG": "debug,mdns_sd=info",
     "RUST_BACKTRACE": "1",
     "GST_DEBUG_NO_COLOR": "1",
     "NO_COLOR": "1",

@@ -1,13 +1,14 @@
 """aiohomekit as the home: found by mDNS on loopback, paired, several connections."""
 
 import base64
+import contextlib
 import uuid
 
 from aiohomekit import hkjson
 from aiohomekit.characteristic_cache import CharacteristicCacheMemory
 from aiohomekit.controller.ip.controller import IpController
 from aiohomekit.controller.ip.pairing import IpPairing
-from aiohomekit.exceptions import HttpErrorResponse
+from aiohomekit.exceptions import AuthenticationError, HttpErrorResponse
 from aiohomekit.http import HttpContentTypes
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -113,7 +114,9 @@ class Connection:
             self.events.append((entry["aid"], entry["iid"], entry.get("value")))
 
     async def close(self):
-        await self.pairing.close()
+        """Also where the accessory has thrown this controller out: aiohomekit tried to come back, in vain."""
+        with contextlib.suppress(AuthenticationError):
+            await self.pairing.close()
 
     async def link(self):
         """The HTTP side, connected and verified."""
