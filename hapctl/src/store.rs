@@ -434,7 +434,7 @@ mod tests {
         let path = store.dir().join("controller.json");
         for bad in ["", "{", "{\"version\":2,\"id\":\"x\",\"secret\":\"00\"}"] {
             fs::write(&path, bad).unwrap();
-            let e = store.controller().unwrap_err();
+            let e = store.controller().err().unwrap();
             assert_eq!(e.kind(), Kind::Store);
             assert_eq!(fs::read_to_string(&path).unwrap(), bad);
         }

@@ -15,6 +15,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::output;
 use crate::selector;
 use crate::session::event_entries;
+use crate::signals;
 use crate::value;
 
 const EXAMPLES: &str = "\
@@ -61,7 +62,7 @@ impl Watch {
         let watching = self.print(&mut events, &database, global.json);
         let seen = tokio::select! {
             seen = watching => seen?,
-            _ = tokio::signal::ctrl_c() => None,
+            () = signals::interrupted() => None,
         };
         session.subscribe(&ids, false).await?;
         self.verdict(seen)

@@ -1,0 +1,113 @@
+//! What `hapctl view` does while it watches: `--reconfigure 640x360@5`, `--pli 2` and so on.
+
+use std::time::Duration;
+
+use crate::cli::{seconds, size};
+
+/// A change of the running video, at a time after Start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reconfigure {
+    /// New picture size.
+    pub size: (u16, u16),
+    /// When.
+    pub at: Duration,
+    /// New limit in kbit/s.
+    pub kbps: Option<u16>,
+}
+
+/// Reads `WxH@SECONDS` or `WxH@SECONDS:KBPS`.
+///
+/// # Errors
+/// A message for the command line.
+pub(super) fn reconfigure(text: &str) -> Result<Reconfigure, String> {
+    let wrong = || "write WxH@SECONDS or WxH@SECONDS:KBPS, for example 640x360@5:132".to_owned();
+    let (shape, rest) = text.split_once('@').ok_or_else(wrong)?;
+    let (time, kbps) = match rest.split_once(':') {
+        Some((time, kbps)) => (time, Some(kbps.parse().map_err(|_| wrong())?)),
+        None => (rest, None),
+    };
+    Ok(Reconfigure {
+        size: size(shape).map_err(|_| wrong())?,
+        at: seconds(time).map_err(|_| wrong())?,
+        kbps,
+    })
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Change size or bitrate.
+    Reconfigure(Reconfigure),
+    /// Pause the media.
+    Suspend,
+    /// Go on after a pause.
+    Resume,
+    /// Send a PLI.
+    Pli,
+    /// Send a FIR.
+    Fir,
+}
+
+/// Actions in the order of their times.
+#[derive(Debug, Default)]
+pub(super) struct Timeline(Vec<(Duration, Action)>);
+
+impl Timeline {
+    pub(super) fn add(&mut self, times: &[Duration], action: Action) {
+        self.0.extend(times.iter().map(|at| (*at, action)));
+        // Stable: what is given for one time is done in the order of the options.
+        self.0.sort_by_key(|(at, _)| *at);
+    }
+
+    pub(super) fn add_changes(&mut self, changes: &[Reconfigure]) {
+        for change in changes {
+            self.add(&[change.at], Action::Reconfigure(*change));
+        }
+    }
+
+    /// When the next one is due, after Start.
+    pub(super) fn next_at(&self) -> Option<Duration> {
+        self.0.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Action> {
+        (!self.0.is_empty()).then(|| self.0.remove(0).1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_read() {
+        let change = reconfigure("640x360@2.5:132").unwrap();
+        assert_eq!(change.size, (640, 360));
+        assert_eq!(change.at, Duration::from_millis(2500));
+        assert_eq!(change.kbps, Some(132));
+        assert_eq!(reconfigure("640x360@5").unwrap().kbps, None);
+        for bad in [
+            "",
+            "640x360",
+            "@5",
+            "640x360@",
+            "640x360@x",
+            "640x360@5:",
+            "640x360@5:70000",
+        ] {
+            assert!(reconfigure(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn actions_come_in_the_order_of_their_times() {
+        let mut timeline = Timeline::default();
+        let second = Duration::from_secs;
+        timeline.add(&[second(3), second(1)], Action::Pli);
+        timeline.add(&[second(2)], Action::Suspend);
+        assert_eq!(timeline.next_at(), Some(second(1)));
+        let order: Vec<Action> = std::iter::from_fn(|| timeline.pop()).collect();
+        assert_eq!(order, [Action::Pli, Action::Suspend, Action::Pli]);
+        assert_eq!(timeline.next_at(), None);
+    }
+}

@@ -1,0 +1,281 @@
+//! Received video: RTP packets to an Annex B file, with what is worth knowing of it.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use rtp_payload::Packet;
+use rtp_payload::h264::{Depacketizer, ReceivedAccessUnit};
+
+use crate::sps::Sps;
+
+/// NAL unit type of a sequence parameter set.
+const SPS: u8 = 7;
+/// A stream that changes its size more often than this is not listed further.
+const MAX_SIZES: usize = 256;
+
+/// Where video packets go.
+pub struct Video {
+    depacketizer: Depacketizer,
+    file: Option<Box<dyn Write + Send>>,
+    failure: Option<io::Error>,
+    started: bool,
+    /// Access units received, and those of them with a packet missing.
+    pub frames: u64,
+    /// Access units with a packet missing.
+    pub damaged_frames: u64,
+    /// IDR pictures.
+    pub key_frames: u64,
+    /// When the first complete one was whole.
+    pub first_key_frame: Option<Instant>,
+    /// Payloads that are no H.264.
+    pub malformed: u64,
+    /// Every picture size with the time of its first key frame.
+    pub sizes: Vec<(Sps, Instant)>,
+}
+
+impl Video {
+    /// Writes to `file`, if there is one.
+    #[must_use]
+    pub fn new(file: Option<Box<dyn Write + Send>>) -> Self {
+        Self {
+            depacketizer: Depacketizer::new(),
+            file,
+            failure: None,
+            started: false,
+            frames: 0,
+            damaged_frames: 0,
+            key_frames: 0,
+            first_key_frame: None,
+            malformed: 0,
+            sizes: Vec::new(),
+        }
+    }
+
+    /// Takes the next packet, in order, that arrived at `now`.
+    pub fn packet(&mut self, packet: &Packet<'_>, now: Instant) {
+        if self.depacketizer.push(packet).is_err() {
+            self.malformed += 1;
+        }
+        self.drain(now);
+    }
+
+    /// Takes out what is left and closes the file.
+    ///
+    /// # Errors
+    /// The first failure to write.
+    pub fn finish(&mut self, now: Instant) -> io::Result<()> {
+        self.depacketizer.finish();
+        self.drain(now);
+        if let Some(mut file) = self.file.take() {
+            file.flush()?;
+        }
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn drain(&mut self, now: Instant) {
+        while let Some(unit) = self.depacketizer.poll() {
+            self.access_unit(&unit, now);
+        }
+    }
+
+    fn access_unit(&mut self, unit: &ReceivedAccessUnit, now: Instant) {
+        self.frames += 1;
+        self.damaged_frames += u64::from(!unit.complete);
+        self.note_size(&unit.annex_b, now);
+        if unit.is_key {
+            self.key_frames += 1;
+            if unit.complete {
+                self.first_key_frame.get_or_insert(now);
+                self.started = true;
+            }
+        }
+        // What comes before the first whole key frame cannot be decoded.
+        if self.started {
+            self.write(&unit.annex_b);
+        }
+    }
+
+    fn note_size(&mut self, annex_b: &[u8], now: Instant) {
+        let found = nal_units(annex_b).find(|nal| nal[0] & 0x1F == SPS);
+        let Some(sps) = found.and_then(Sps::parse) else {
+            return;
+        };
+        let changed = self.sizes.last().is_none_or(|(last, _)| *last != sps);
+        if changed && self.sizes.len() < MAX_SIZES {
+            self.sizes.push((sps, now));
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let Some(file) = &mut self.file else { return };
+        if let Err(e) = file.write_all(bytes) {
+            self.file = None;
+            self.failure = Some(e);
+        }
+    }
+}
+
+/// The NAL units of an Annex B stream, without start codes; none is empty.
+fn nal_units(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = after_start_code(annex_b);
+    std::iter::from_fn(move || {
+        let nal = rest?;
+        let end = start_code(nal).unwrap_or(nal.len());
+        rest = after_start_code(&nal[end..]);
+        Some(&nal[..end])
+    })
+    .filter(|nal| !nal.is_empty())
+}
+
+/// Position of the next `00 00 01`.
+fn start_code(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(3).position(|w| w == [0, 0, 1])
+}
+
+fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(start_code(bytes)? + 3..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hex;
+    use proptest::prelude::*;
+    use rtp_payload::Header;
+    use std::sync::{Arc, Mutex};
+
+    /// A file the test can look into.
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn packet(sequence: u16, timestamp: u32, payload: &[u8]) -> (Header, Vec<u8>) {
+        let header = Header {
+            marker: true,
+            payload_type: 99,
+            sequence,
+            timestamp,
+            ssrc: 1,
+        };
+        (header, payload.to_vec())
+    }
+
+    /// SPS and PPS in one STAP-A, then an IDR slice, at one timestamp.
+    fn key_frame(sequence: u16, timestamp: u32, sps: &str) -> Vec<(Header, Vec<u8>)> {
+        let sps = hex::decode(sps).unwrap();
+        let mut aggregate = vec![0x78, 0, sps.len() as u8];
+        aggregate.extend(&sps);
+        aggregate.extend([0, 2, 0x68, 0xCE]);
+        let (mut first, payload) = packet(sequence, timestamp, &aggregate);
+        first.marker = false;
+        vec![
+            (first, payload),
+            packet(sequence + 1, timestamp, &[0x65, 1, 2, 3]),
+        ]
+    }
+
+    fn feed(video: &mut Video, packets: &[(Header, Vec<u8>)], now: Instant) {
+        for (header, payload) in packets {
+            let header = *header;
+            video.packet(&Packet { header, payload }, now);
+        }
+    }
+
+    const SMALL: &str = "6742c00dd90141fb0110000003001000000303c0f142a480";
+    const LARGE: &str = "6742c01fd9005005bb0110000003001000000303c0f1832480";
+
+    #[test]
+    fn the_file_begins_with_the_first_key_frame() {
+        let file = Shared::default();
+        let mut video = Video::new(Some(Box::new(file.clone())));
+        let now = Instant::now();
+        feed(&mut video, &[packet(9, 100, &[0x41, 7])], now);
+        feed(&mut video, &key_frame(10, 200, SMALL), now);
+        feed(&mut video, &[packet(12, 300, &[0x41, 8])], now);
+        video.finish(now).unwrap();
+        assert_eq!(
+            (video.frames, video.key_frames, video.damaged_frames),
+            (3, 1, 0)
+        );
+        let bytes = file.0.lock().unwrap();
+        let kinds: Vec<u8> = nal_units(&bytes).map(|n| n[0] & 0x1F).collect();
+        assert_eq!(kinds, [7, 8, 5, 1]);
+    }
+
+    #[test]
+    fn a_change_of_size_is_noted_once() {
+        let mut video = Video::new(None);
+        let start = Instant::now();
+        let later = start + std::time::Duration::from_secs(1);
+        feed(&mut video, &key_frame(1, 100, SMALL), start);
+        feed(&mut video, &key_frame(3, 200, SMALL), later);
+        feed(&mut video, &key_frame(5, 300, LARGE), later);
+        let sizes: Vec<_> = video
+            .sizes
+            .iter()
+            .map(|(s, t)| (s.width, s.height, *t))
+            .collect();
+        assert_eq!(sizes, [(320, 240, start), (1280, 720, later)]);
+        assert_eq!(video.first_key_frame, Some(start));
+    }
+
+    #[test]
+    fn a_key_frame_with_a_hole_does_not_count_as_first() {
+        let mut video = Video::new(None);
+        let now = Instant::now();
+        feed(&mut video, &[packet(1, 100, &[0x41, 7])], now);
+        feed(&mut video, &key_frame(3, 200, SMALL), now);
+        assert_eq!((video.key_frames, video.damaged_frames), (1, 1));
+        assert_eq!(video.first_key_frame, None);
+        feed(&mut video, &[packet(5, 300, &[0x60])], now);
+        assert!(video.malformed <= 1);
+    }
+
+    #[test]
+    fn a_full_disk_is_reported_at_the_end() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut video = Video::new(Some(Box::new(Full)));
+        let now = Instant::now();
+        feed(&mut video, &key_frame(1, 100, SMALL), now);
+        feed(&mut video, &key_frame(3, 200, SMALL), now);
+        let e = video.finish(now).unwrap_err();
+        assert_eq!(e.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(video.key_frames, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn nal_units_are_parts_of_any_bytes(bytes in proptest::collection::vec(0u8..4, 0..60)) {
+            let total: usize = nal_units(&bytes).map(<[u8]>::len).sum();
+            prop_assert!(total <= bytes.len());
+        }
+
+        #[test]
+        fn any_payload_is_survived(
+            payloads in proptest::collection::vec(
+                proptest::collection::vec(any::<u8>(), 0..80), 0..20),
+        ) {
+            let mut video = Video::new(None);
+            for (n, payload) in payloads.iter().enumerate() {
+                feed(&mut video, &[packet(n as u16, n as u32 / 2, payload)], Instant::now());
+            }
+            let _ = video.finish(Instant::now());
+        }
+    }
+}
