@@ -71,7 +71,7 @@ pub struct VideoReport {
     pub width: Option<u32>,
     /// Height in the last parameter set received.
     pub height: Option<u32>,
-    /// IDR pictures.
+    /// Pictures a decoder can start with.
     pub key_frames: u64,
     /// The first whole one.
     pub first_key_frame_ms: Option<u64>,

@@ -129,15 +129,14 @@ impl Track {
 
     /// Takes a datagram, which is decrypted in place.
     pub fn datagram(&mut self, bytes: &mut [u8], from: SocketAddr, now: Instant) {
-        self.seen.source.get_or_insert(from);
         if is_rtcp(bytes) {
             self.rtcp(bytes, now);
         } else {
-            self.rtp(bytes, now);
+            self.rtp(bytes, from, now);
         }
     }
 
-    fn rtp(&mut self, bytes: &mut [u8], now: Instant) {
+    fn rtp(&mut self, bytes: &mut [u8], from: SocketAddr, now: Instant) {
         self.seen.largest = self.seen.largest.max(bytes.len());
         let length = match &mut self.unprotect {
             Some(srtp) => srtp.unprotect_rtp(bytes),
@@ -157,6 +156,7 @@ impl Track {
             self.seen.unexpected += 1;
             return;
         }
+        self.seen.source.get_or_insert(from);
         self.count(length, now);
         let arrival = now.saturating_duration_since(self.epoch);
         self.statistics

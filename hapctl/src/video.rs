@@ -6,9 +6,12 @@ use std::time::Instant;
 use rtp_payload::Packet;
 use rtp_payload::h264::{Depacketizer, ReceivedAccessUnit};
 
+use crate::bits::Bits;
 use crate::sps::Sps;
 
-/// NAL unit type of a sequence parameter set.
+/// NAL unit types (H.264 table 7-1).
+const SLICE: u8 = 1;
+const IDR: u8 = 5;
 const SPS: u8 = 7;
 /// A stream that changes its size more often than this is not listed further.
 const MAX_SIZES: usize = 256;
@@ -23,7 +26,7 @@ pub struct Video {
     pub frames: u64,
     /// Access units with a packet missing.
     pub damaged_frames: u64,
-    /// IDR pictures.
+    /// Pictures a decoder can start with.
     pub key_frames: u64,
     /// When the first complete one was whole.
     pub first_key_frame: Option<Instant>,
@@ -82,7 +85,7 @@ impl Video {
         self.frames += 1;
         self.damaged_frames += u64::from(!unit.complete);
         self.note_size(&unit.annex_b, now);
-        if unit.is_key {
+        if is_random_access_point(&unit.annex_b) {
             self.key_frames += 1;
             if unit.complete {
                 self.first_key_frame.get_or_insert(now);
@@ -96,7 +99,7 @@ impl Video {
     }
 
     fn note_size(&mut self, annex_b: &[u8], now: Instant) {
-        let found = nal_units(annex_b).find(|nal| nal[0] & 0x1F == SPS);
+        let found = nal_units(annex_b).find(|nal| kind(nal) == SPS);
         let Some(sps) = found.and_then(Sps::parse) else {
             return;
         };
@@ -113,6 +116,28 @@ impl Video {
             self.failure = Some(e);
         }
     }
+}
+
+fn kind(nal: &[u8]) -> u8 {
+    nal[0] & 0x1F
+}
+
+/// An IDR picture, or an intra picture with a parameter set: cameras with open GOPs send no IDR.
+fn is_random_access_point(annex_b: &[u8]) -> bool {
+    let has = |wanted| nal_units(annex_b).any(|nal| kind(nal) == wanted);
+    has(IDR)
+        || has(SPS)
+            && has(SLICE)
+            && nal_units(annex_b)
+                .filter(|nal| kind(nal) == SLICE)
+                .all(is_intra_slice)
+}
+
+/// Slice types 2 and 7 (H.264 table 7-6).
+fn is_intra_slice(nal: &[u8]) -> bool {
+    let mut bits = Bits::new(&nal[1..]);
+    let _first_macroblock = bits.ue();
+    matches!(bits.ue(), Some(2 | 7))
 }
 
 /// The NAL units of an Annex B stream, without start codes; none is empty.
@@ -237,6 +262,23 @@ mod tests {
         assert_eq!(video.first_key_frame, None);
         feed(&mut video, &[packet(5, 300, &[0x60])], now);
         assert!(video.malformed <= 1);
+    }
+
+    #[test]
+    fn an_intra_picture_with_parameter_set_is_a_start_too() {
+        let mut video = Video::new(None);
+        let now = Instant::now();
+        // first_mb 0, slice_type 7 (I): 1 0001000; slice_type 5 (P): 1 00110.
+        let intra = |slice: u8| {
+            let mut packets = key_frame(1, 100, SMALL);
+            packets[1].1 = vec![0x41, slice, 0];
+            packets
+        };
+        feed(&mut video, &intra(0b1000_1000), now);
+        assert_eq!((video.key_frames, video.frames), (1, 1));
+        let mut video = Video::new(None);
+        feed(&mut video, &intra(0b1001_1000), now);
+        assert_eq!((video.key_frames, video.frames), (0, 1));
     }
 
     #[test]
