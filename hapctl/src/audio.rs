@@ -1,11 +1,12 @@
 //! Received audio: RTP packets of Opus to an Ogg file, and whether their times are right.
 
-use std::io::{self, Write};
+use std::io;
 
 use rtp_payload::Packet;
 use rtp_payload::opus::{Depacketizer, ReceivedPacket};
 
 use crate::ogg::OggOpus;
+use crate::video::Sink;
 
 /// Samples a second that Opus and Ogg count.
 const OPUS_RATE: u64 = 48_000;
@@ -15,7 +16,7 @@ pub struct Audio {
     depacketizer: Depacketizer,
     opus: bool,
     clock_rate: u32,
-    file: Option<OggOpus<Box<dyn Write + Send>>>,
+    file: Option<OggOpus<Sink>>,
     failure: Option<io::Error>,
     last: Option<Last>,
     /// Sound received, in samples at 48 kHz.
@@ -41,7 +42,7 @@ impl Audio {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn opus(clock_rate: u32, file: Option<Box<dyn Write + Send>>) -> io::Result<Self> {
+    pub fn opus(clock_rate: u32, file: Option<Sink>) -> io::Result<Self> {
         let mut serial = [0; 4];
         crate::random(&mut serial).map_err(|e| io::Error::other(e.to_string()))?;
         let serial = u32::from_le_bytes(serial);
@@ -56,7 +57,7 @@ impl Audio {
         Self::new(false, clock_rate, None)
     }
 
-    fn new(opus: bool, clock_rate: u32, file: Option<OggOpus<Box<dyn Write + Send>>>) -> Self {
+    fn new(opus: bool, clock_rate: u32, file: Option<OggOpus<Sink>>) -> Self {
         Self {
             depacketizer: Depacketizer::new(),
             opus,

@@ -16,10 +16,13 @@ const SPS: u8 = 7;
 /// A stream that changes its size more often than this is not listed further.
 const MAX_SIZES: usize = 256;
 
+/// A file that media is written to.
+pub type Sink = Box<dyn Write + Send>;
+
 /// Where video packets go.
 pub struct Video {
     depacketizer: Depacketizer,
-    file: Option<Box<dyn Write + Send>>,
+    file: Option<Sink>,
     failure: Option<io::Error>,
     started: bool,
     /// Access units received, and those of them with a packet missing.
@@ -39,7 +42,7 @@ pub struct Video {
 impl Video {
     /// Writes to `file`, if there is one.
     #[must_use]
-    pub fn new(file: Option<Box<dyn Write + Send>>) -> Self {
+    pub fn new(file: Option<Sink>) -> Self {
         Self {
             depacketizer: Depacketizer::new(),
             file,

@@ -5,7 +5,7 @@ mod options;
 mod watching;
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::net::{SocketAddr, SocketAddrV6};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ use crate::report;
 use crate::session::Session;
 use crate::stream::Stream;
 use crate::track::{Agreement, Media, Track};
-use crate::video::Video;
+use crate::video::{Sink, Video};
 
 pub use actions::Reconfigure;
 pub use options::{Profile, Request, Suite};
@@ -125,7 +125,7 @@ impl View {
         plan: &Plan,
         peer: SocketAddr,
         sockets: Sockets,
-        (video_file, audio_file): (Option<Box<dyn Write + Send>>, Option<Box<dyn Write + Send>>),
+        (video_file, audio_file): (Option<Sink>, Option<Sink>),
     ) -> Result<Receivers> {
         let now = Instant::now();
         let agreement = video_agreement(stream, plan, peer)?;
@@ -187,7 +187,7 @@ impl Receivers {
     }
 }
 
-fn create(path: Option<&std::path::Path>) -> Result<Option<Box<dyn Write + Send>>> {
+fn create(path: Option<&std::path::Path>) -> Result<Option<Sink>> {
     let Some(path) = path else { return Ok(None) };
     let file = File::create(path).map_err(|e| Failure::from(e).context(path.display()))?;
     Ok(Some(Box::new(BufWriter::new(file))))
@@ -260,7 +260,7 @@ fn remote(announced: &Endpoint, port: u16, peer: SocketAddr) -> SocketAddr {
     }
 }
 
-fn audio_media(selection: &AudioSelection, file: Option<Box<dyn Write + Send>>) -> Result<Audio> {
+fn audio_media(selection: &AudioSelection, file: Option<Sink>) -> Result<Audio> {
     let rate = selection.sample_rate.hz();
     match selection.codec {
         AudioCodec::Opus => Ok(Audio::opus(rate, file)?),
