@@ -11,6 +11,7 @@ import pytest
 from harness import tlv, wait
 from harness.cameras import pattern_camera
 from harness.hapd import Hapd, config
+from harness.stream import Stream, Want
 from harness.view import paired
 
 MEGABYTES = 1024
@@ -25,10 +26,11 @@ class Witness:
     """One verified connection that keeps asking; it must never be closed nor wait."""
 
     def __init__(self, connection):
-        self.connection, self.transport, self.slowest, self.reads = connection, connection.transport(), 0.0, 0
+        self.connection, self.slowest, self.reads = connection, 0.0, 0
 
     async def __aenter__(self):
         await self.connection.database()
+        self.transport = self.connection.transport()
         self.task = asyncio.create_task(self._ask())
         return self
 
@@ -41,9 +43,10 @@ class Witness:
             await asyncio.sleep(0.05)
 
     async def __aexit__(self, kind, *_):
+        if kind is None:
+            await wait.until(lambda: self.reads > 3 or self.task.done(), 5, "reads beside it")
         self.task.cancel()
         if kind is None:
-            assert self.reads > 3
             assert self.connection.transport() is self.transport and not self.transport.is_closing()
             assert self.slowest < 1.0, f"a read took {self.slowest:.2f} s"
 
@@ -213,17 +216,18 @@ async def test_requests_in_one_piece_are_answered_in_order(folder):
 
 
 async def test_setup_endpoints_with_broken_tlv(folder):
-    async with Hapd(folder, config(pattern_camera())) as hapd, paired(hapd) as (_, connection):
+    async with Hapd(folder, config(pattern_camera())) as hapd, paired(hapd) as (home, connection):
         service = (await connection.services("110"))[0]
         iids = {c["type"].lstrip("0").split("-")[0]: c["iid"] for c in service["characteristics"]}
         kept = connection.transport()
         for junk in (b"", b"\x01", b"\x01\x10" + bytes(5), os.urandom(300), tlv.encode([(1, bytes(16)), (3, bytes(40))]),
                      tlv.encode([(1, bytes(16)), (3, [(1, b"\0"), (2, b"not an address"), (3, b"\1\1"), (4, b"\1\1")]),
-                                 (4, bytes(37)), (5, bytes(37))]), bytes(70000)):
+                                 (4, bytes(37)), (5, bytes(37))]), bytes(20000)):
             for kind in ("117", "118"):
                 status = await connection.write_tlv(iids[kind], junk)
                 assert status in (0, -70410), (kind, junk[:20].hex(), status)
-        from harness.stream import Stream, Want
+        huge = b'{"characteristics":[{"aid":1,"iid":1,"value":"' + b"A" * 5_000_000 + b'"}]}'
+        assert (await (await home.connect(connection.data)).raw("PUT", "/characteristics", huge))[0] in (400, 413)
         async with Stream(connection, service, Want()) as stream:
             assert await stream.setup() == 0 and await stream.start() == 0
             await stream.first_packets()

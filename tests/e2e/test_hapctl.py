@@ -86,7 +86,7 @@ async def test_pair_read_write_picture_unpair(folder):
         assert [c["value"] for c in statuses] == ["AQEA", "AQEA"]
         picture = await hapctl.json("snapshot", "cam", "--size", "480x270", "--output", str(folder / "p.jpg"))
         assert (picture["width"], picture["height"]) == (480, 270) == Image.open(folder / "p.jpg").size
-        active = "camera-rtp-stream-management/active"
+        active = "camera-rtp-stream-management#1/active"
         assert (await hapctl.json("put", "cam", f"{active}=0"))["ok"] is True
         assert (await hapctl.json("get", "cam", active))["characteristics"][0]["value"] == 0
         status, _, error = await hapctl("put", "cam", "name=x", "--json", check=False)
@@ -108,7 +108,7 @@ async def test_watch_prints_the_event_of_another_controller(folder):
         second = Hapctl(folder)
         second.store = folder / "second"
         await hapctl("pairings", "cam", "share", str(second.store), "--admin")
-        active = "camera-rtp-stream-management/active"
+        active = "camera-rtp-stream-management#1/active"
         watch = asyncio.create_task(second("watch", "cam", active, "--count", "1", "--seconds", "20", "--json"))
         for value in itertools.cycle("01"):
             await hapctl("put", "cam", f"{active}={value}")
