@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use zeroize::Zeroizing;
+
 use crate::events::Events;
 use crate::host::{ConnContext, ConnId};
 use crate::http::{HttpLimits, RequestParser};
@@ -122,7 +124,7 @@ impl Connection {
     pub(crate) fn absorb(&mut self, input: &mut &[u8]) -> Result<bool, RecordError> {
         const PIECE: usize = 4096;
         if let Some(session) = &mut self.session {
-            let frame = session.opener.next(input)?;
+            let frame = session.opener.next(input)?.map(Zeroizing::new);
             frame
                 .iter()
                 .for_each(|plaintext| self.parser.push(plaintext));

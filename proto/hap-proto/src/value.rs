@@ -118,6 +118,8 @@ impl Value {
     /// a number JSON cannot carry becomes `null`.
     pub fn to_json(&self, format: Format) -> Json {
         match (self, format) {
+            // Controllers were seen failing over a `null` where they decode base64.
+            (Value::Null, Format::Tlv8 | Format::Data) => Json::from(""),
             (Value::Null, _) => Json::Null,
             (Value::Bool(flag), format) if format.is_numeric() => Json::from(u8::from(*flag)),
             (Value::Bool(flag), _) => Json::from(*flag),
@@ -238,6 +240,7 @@ mod tests {
             json!("AQEA")
         );
         assert_eq!(Value::Null.to_json(Format::UInt8), json!(null));
+        assert_eq!(Value::Null.to_json(Format::Tlv8), json!(""));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::events::Events;
 use crate::host::{CharId, ConnContext, Host};
 use crate::http::Response;
 use crate::status::Status;
+use crate::value::Value;
 
 #[derive(Serialize)]
 struct Body {
@@ -116,7 +117,7 @@ impl Reader<'_> {
 impl crate::accessories::Live for Reader<'_> {
     fn value(&mut self, id: CharId, characteristic: &Characteristic) -> Json {
         let value = present(id, characteristic, &self.context, self.host);
-        value.map_or(Json::Null, |value| value.to_json(characteristic.format))
+        value.unwrap_or(Value::Null).to_json(characteristic.format)
     }
 
     fn subscribed(&self, id: CharId) -> bool {
