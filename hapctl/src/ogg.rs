@@ -15,6 +15,8 @@ const PAGE_SAMPLES: u64 = 48_000;
 const PRE_SKIP: u16 = 312;
 /// Longest Opus packet: 120 ms (RFC 6716 §3.2.5).
 const MAX_PACKET_SAMPLES: u64 = 5760;
+/// A packet of more bytes would not fit one page; RFC 6716 packets have at most 61296.
+const MAX_PACKET: usize = 255 * MAX_SEGMENTS - 1;
 /// A longer gap than this minute is no loss; only the minute is filled.
 const MAX_GAP_SAMPLES: u64 = 60 * 48_000;
 
@@ -62,6 +64,7 @@ impl<W: Write> OggOpus<W> {
     /// `InvalidData` for what is no Opus packet; else when the file cannot be written.
     pub fn packet(&mut self, packet: &[u8]) -> io::Result<()> {
         let samples = samples(packet)
+            .filter(|_| packet.len() <= MAX_PACKET)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an Opus packet"))?;
         self.toc = packet.first().copied();
         self.append(packet, samples)
@@ -280,6 +283,12 @@ mod tests {
     fn what_is_no_packet_is_refused() {
         let mut file = OggOpus::new(Vec::new(), 1, 1, 24_000).unwrap();
         assert!(file.packet(&[]).is_err());
+        // One frame with 65000 bytes of padding.
+        let mut padded = vec![0x4B, 0x41];
+        padded.extend([255; 255]);
+        padded.extend([230]);
+        padded.resize(65_300, 0);
+        assert!(file.packet(&padded).is_err());
         file.gap(1 << 40).unwrap();
         assert_eq!(file.samples(), 0);
     }

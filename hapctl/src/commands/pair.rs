@@ -1,5 +1,7 @@
 //! `hapctl pair`.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -45,14 +47,44 @@ pub struct Pair {
     #[arg(long, value_name = "NAME|ID")]
     pub discover: Option<String>,
     /// Setup code XXX-XX-XXX, the QR code's text X-HM://…, or - to read it from standard input.
-    #[arg(long, value_name = "CODE", hide_default_value = true)]
-    pub code: String,
+    #[arg(long, value_name = "CODE")]
+    pub code: CodeArgument,
     /// Name for the pairing.
     #[arg(long, value_name = "NAME")]
     pub alias: String,
     /// Replace a pairing of the same alias.
     #[arg(long)]
     pub replace: bool,
+}
+
+/// What was given as `--code`: not shown by `Debug`, wiped on drop.
+#[derive(Clone)]
+pub struct CodeArgument(Zeroizing<String>);
+
+impl std::str::FromStr for CodeArgument {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
+        Ok(Self(Zeroizing::new(text.into())))
+    }
+}
+
+impl fmt::Debug for CodeArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CodeArgument(***)")
+    }
+}
+
+impl CodeArgument {
+    /// The code, read from standard input if it is `-`.
+    fn read(&self) -> Result<SetupCode> {
+        if *self.0 != "-" {
+            return SetupCode::parse(&self.0);
+        }
+        let mut input = Zeroizing::new(String::with_capacity(256));
+        std::io::stdin().take(256).read_to_string(&mut input)?;
+        SetupCode::parse(&input)
+    }
 }
 
 impl Pair {
@@ -63,7 +95,7 @@ impl Pair {
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let store = global.store()?;
         self.check_alias(&store)?;
-        let code = read_code(Zeroizing::new(self.code.clone()))?;
+        let code = self.code.read()?;
         let controller = store.controller()?;
         let addresses = self.addresses().await?;
         let record = self
@@ -117,15 +149,6 @@ impl Pair {
     }
 }
 
-fn read_code(text: Zeroizing<String>) -> Result<SetupCode> {
-    if *text != "-" {
-        return SetupCode::parse(&text);
-    }
-    let mut input = Zeroizing::new(String::with_capacity(256));
-    std::io::stdin().take(256).read_to_string(&mut input)?;
-    SetupCode::parse(&input)
-}
-
 /// The store did not take the pairing: the accessory should not keep it either.
 async fn undo(session: Result<Session>, controller: &ControllerKeypair) {
     let removed = match session {
@@ -152,4 +175,37 @@ async fn report(global: &Global, record: &Record, session: &Session) -> Result<E
     };
     output::result(global.json, &found, text);
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::Cli;
+    use clap::Parser as _;
+
+    #[test]
+    fn the_command_line_is_shown_without_the_code() {
+        let cli = Cli::try_parse_from([
+            "hapctl",
+            "pair",
+            "--address",
+            "h:1",
+            "--code",
+            "518-08-582",
+            "--alias",
+            "a",
+        ]);
+        let shown = format!("{:?}", cli.unwrap());
+        assert!(shown.contains("***") && !shown.contains("518"), "{shown}");
+    }
+
+    #[test]
+    fn an_address_or_a_name_is_needed_but_not_both() {
+        let parse = |more: &[&str]| {
+            let base = ["hapctl", "pair", "--code", "1", "--alias", "a"];
+            Cli::try_parse_from(base.iter().chain(more))
+        };
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["--address", "h:1", "--discover", "x"]).is_err());
+        assert!(parse(&["--discover", "x"]).is_ok());
+    }
 }
