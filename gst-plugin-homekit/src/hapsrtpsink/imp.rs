@@ -11,6 +11,7 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use rtp_feedback::{Cause, Event};
+use srtp::KeyError;
 use zeroize::Zeroizing;
 
 use super::media::Input;
@@ -65,6 +66,24 @@ impl State {
             stream: self.stream.as_mut()?,
             transport: Peer { socket, address },
         })
+    }
+
+    /// Makes a stream, or starts the old one again if keys and SSRC are still the same.
+    fn prepare_stream(&mut self, settings: &Settings) -> Result<(), String> {
+        let lots = lots(settings)?;
+        let config = settings.stream_config();
+        let same_keys = self.key_generation == settings.key_generation;
+        if let Some(stream) = self.stream.as_mut().filter(|_| same_keys) {
+            stream.restart(config, lots.timestamp);
+            return Ok(());
+        }
+        let wrong = |name: &str, error: KeyError| format!("{name}: {error}");
+        let key = settings.master_key().map_err(|e| wrong("srtp-key", e))?;
+        let remote_key = settings.remote_master_key();
+        let remote_key = remote_key.map_err(|e| wrong("srtp-remote-key", e))?;
+        self.stream = Some(Stream::new(config, &key, &remote_key, lots));
+        self.key_generation = settings.key_generation;
+        Ok(())
     }
 }
 
@@ -134,44 +153,26 @@ impl ElementImpl for HapSrtpSink {
         &self,
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
-        if transition == gst::StateChange::NullToReady {
-            self.open_socket().map_err(|error| {
-                self.post_error_message(error);
-                gst::StateChangeError
-            })?;
-        }
+        let prepared = match transition {
+            gst::StateChange::NullToReady => self.open_socket(),
+            gst::StateChange::ReadyToPaused => self.start_stream(),
+            _ => Ok(()),
+        };
+        prepared.map_err(|error| {
+            self.post_error_message(error);
+            gst::StateChangeError
+        })?;
         let result = self.parent_change_state(transition);
-        if transition == gst::StateChange::ReadyToNull {
-            self.state().socket = None;
+        match transition {
+            gst::StateChange::PausedToReady => self.stop_stream(),
+            gst::StateChange::ReadyToNull => self.state().socket = None,
+            _ => {}
         }
         result
     }
 }
 
 impl BaseSinkImpl for HapSrtpSink {
-    fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let socket = self.start_stream()?;
-        let listener = SinkListener(self.obj().downgrade());
-        let thread = ReceiveThread::start(socket, listener)
-            .map_err(|error| gst::error_msg!(gst::ResourceError::Failed, ["thread: {error}"]))?;
-        *lock(&self.thread) = Some(thread);
-        self.obj().notify("ssrc");
-        Ok(())
-    }
-
-    fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        let moment = self.moment();
-        let mut state = self.state();
-        if let Some(running) = state.running() {
-            running.stream.send_bye(&running.transport, &moment);
-        }
-        state.peer = None;
-        drop(state);
-        let thread = lock(&self.thread).take();
-        drop(thread);
-        Ok(())
-    }
-
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
         gst::debug!(CAT, imp = self, "caps {caps}");
         let input = Input::from_caps(caps)
@@ -225,9 +226,12 @@ impl HapSrtpSink {
     }
 
     fn ssrc(&self) -> u32 {
-        let state = self.state();
-        let running = state.stream.as_ref().filter(|_| state.peer.is_some());
-        running.map_or_else(|| self.settings().ssrc, Stream::ssrc)
+        let in_use = {
+            let state = self.state();
+            let running = state.stream.as_ref().filter(|_| state.peer.is_some());
+            running.map(Stream::ssrc)
+        };
+        in_use.unwrap_or_else(|| self.settings().ssrc)
     }
 
     fn open_socket(&self) -> Result<(), gst::ErrorMessage> {
@@ -237,7 +241,7 @@ impl HapSrtpSink {
         };
         let socket = Socket::open(&address, port).map_err(|error| {
             let place = format!("UDP port {port} of \"{address}\"");
-            gst::error_msg!(gst::ResourceError::OpenReadWrite, ["{place}: {error}"])
+            gst::error_msg!(gst::ResourceError::OpenReadWrite, ("{place}: {error}"))
         })?;
         gst::info!(CAT, imp = self, "UDP port {:?}", socket.port());
         self.state().socket = Some(Arc::new(socket));
@@ -245,70 +249,74 @@ impl HapSrtpSink {
         Ok(())
     }
 
-    /// Makes everything ready to send; returns the socket to listen on.
-    fn start_stream(&self) -> Result<Arc<Socket>, gst::ErrorMessage> {
+    /// Makes everything ready to send, and listens.
+    fn start_stream(&self) -> Result<(), gst::ErrorMessage> {
         self.set_max_bitrate(0);
+        let failed = |text: String| gst::error_msg!(gst::ResourceError::Settings, ("{text}"));
+        let socket = self.state().socket.clone();
+        let socket = socket.ok_or_else(|| failed("the socket is closed".into()))?;
+        let peer = self.find_peer(&socket).map_err(failed)?;
+        self.prepare_stream(peer).map_err(failed)?;
+        let listener = SinkListener(self.obj().downgrade());
+        let thread = ReceiveThread::start(socket, listener)
+            .map_err(|error| gst::error_msg!(gst::ResourceError::Failed, ("thread: {error}")))?;
+        *lock(&self.thread) = Some(thread);
+        self.obj().notify("ssrc");
+        Ok(())
+    }
+
+    fn prepare_stream(&self, peer: SocketAddr) -> Result<(), String> {
         let settings = self.settings();
         let mut state = self.state();
-        let failed = |text: String| gst::error_msg!(gst::ResourceError::Settings, ["{text}"]);
-        let socket = state.socket.clone();
-        let socket = socket.ok_or_else(|| failed("the socket is closed".into()))?;
-        let peer = find_peer(&socket, &settings).map_err(failed)?;
-        let lots = lots(&settings).map_err(failed)?;
-        let config = settings.stream_config();
-        let same_keys = state.key_generation == settings.key_generation;
-        match &mut state.stream {
-            Some(stream) if same_keys => {
-                stream.restart(config, lots.timestamp);
-            }
-            _ => {
-                let wrong = |name, error| failed(format!("{name}: {error}"));
-                let key = settings.master_key().map_err(|e| wrong("srtp-key", e))?;
-                let remote_key = settings.remote_master_key();
-                let remote_key = remote_key.map_err(|e| wrong("srtp-remote-key", e))?;
-                state.stream = Some(Stream::new(config, &key, &remote_key, lots));
-                state.key_generation = settings.key_generation;
-            }
-        }
+        state.prepare_stream(&settings)?;
         state.peer = Some(peer);
-        Ok(socket)
+        Ok(())
+    }
+
+    /// Takes leave, and listens no more.
+    fn stop_stream(&self) {
+        let moment = self.moment();
+        let mut state = self.state();
+        if let Some(running) = state.running() {
+            running.stream.send_bye(&running.transport, &moment);
+        }
+        state.peer = None;
+        drop(state);
+        let thread = lock(&self.thread).take();
+        drop(thread);
+    }
+
+    /// Resolves `host`, which may take its time: with nothing locked.
+    fn find_peer(&self, socket: &Socket) -> Result<SocketAddr, String> {
+        let (host, port) = {
+            let settings = self.settings();
+            (settings.host.clone(), settings.port)
+        };
+        if host.is_empty() || port == 0 {
+            return Err("host and port of the controller are not set".into());
+        }
+        let peer = socket.peer(&host, port);
+        peer.map_err(|error| format!("host \"{host}\": {error}"))
     }
 
     /// Lets a running stream know of a property that was set.
     fn apply(&self, property: &str) {
-        let settings = self.settings();
-        let mut state = self.state();
-        let now = Instant::now();
-        let (Some(socket), Some(_)) = (state.socket.clone(), state.peer) else {
-            return;
+        let socket = {
+            let state = self.state();
+            state.socket.clone().filter(|_| state.peer.is_some())
         };
+        let Some(socket) = socket else { return };
         if matches!(property, "host" | "port") {
-            match find_peer(&socket, &settings) {
-                Ok(peer) => state.peer = Some(peer),
+            match self.find_peer(&socket) {
+                Ok(peer) => self.state().peer = Some(peer),
                 Err(error) => gst::warning!(CAT, imp = self, "{error}"),
             }
         }
-        let Some(stream) = &mut state.stream else {
-            return;
-        };
-        match property {
-            "active" => stream.set_active(settings.active, now),
-            "mtu" => stream.set_mtu(settings.mtu as usize),
-            "remote-ssrc" => {
-                let ssrc = nonzero(settings.remote_ssrc);
-                stream.session_mut().set_remote_ssrc(ssrc);
-            }
-            "rtcp-interval" => {
-                let interval = settings.report_interval();
-                stream.session_mut().set_report_interval(interval);
-            }
-            "rtcp-timeout" => {
-                let timeout = settings.silence_timeout();
-                stream.session_mut().set_silence_timeout(timeout);
-            }
-            _ => {}
+        let settings = self.settings();
+        if let Some(stream) = &mut self.state().stream {
+            settings.apply(property, stream);
         }
-        drop((settings, state));
+        drop(settings);
         self.dispatch_events();
         self.wake_thread();
     }
@@ -475,15 +483,6 @@ impl Listener for SinkListener {
 /// A lock whose holder panicked is as good as any: all data behind it are plain values.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn find_peer(socket: &Socket, settings: &Settings) -> Result<SocketAddr, String> {
-    let (host, port) = (&settings.host, settings.port);
-    if host.is_empty() || port == 0 {
-        return Err("host and port of the controller are not set".into());
-    }
-    let peer = socket.peer(host, port);
-    peer.map_err(|error| format!("host \"{host}\": {error}"))
 }
 
 /// Draws what RFC 3550 wants to be random; the SSRC only where none is set.

@@ -1,7 +1,7 @@
 //! What the application asks for.
 
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gst::glib;
 use gst::prelude::*;
@@ -9,7 +9,7 @@ use srtp::{KeyError, MasterKey};
 use zeroize::Zeroizing;
 
 use super::SrtpSuite;
-use super::stream::StreamConfig;
+use super::stream::{Stream, StreamConfig};
 
 /// Values of the properties. Has no `Debug`: it holds keys.
 pub(crate) struct Settings {
@@ -98,6 +98,19 @@ impl Settings {
             report_interval: self.report_interval(),
             silence_timeout: self.silence_timeout(),
             active: self.active,
+        }
+    }
+
+    /// Passes on a property that was set while the stream runs.
+    pub(crate) fn apply(&self, property: &str, stream: &mut Stream) {
+        let session = stream.session_mut();
+        match property {
+            "remote-ssrc" => session.set_remote_ssrc(nonzero(self.remote_ssrc)),
+            "rtcp-interval" => session.set_report_interval(self.report_interval()),
+            "rtcp-timeout" => session.set_silence_timeout(self.silence_timeout()),
+            "active" => stream.set_active(self.active, Instant::now()),
+            "mtu" => stream.set_mtu(self.mtu as usize),
+            _ => {}
         }
     }
 
