@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use pipelines::{H264Level, H264Profile};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::redact;
@@ -227,28 +228,6 @@ pub struct SessionEndpoints {
     pub audio: MediaEndpoint,
 }
 
-/// H.264 profile, in ascending order of what a decoder must know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum H264Profile {
-    /// Constrained Baseline.
-    ConstrainedBaseline,
-    /// Main.
-    Main,
-    /// High.
-    High,
-}
-
-/// H.264 level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum H264Level {
-    /// 3.1
-    L3_1,
-    /// 3.2
-    L3_2,
-    /// 4.0
-    L4_0,
-}
-
 /// Video as selected by the controller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoParams {
@@ -274,6 +253,57 @@ pub struct VideoParams {
     pub rtcp_interval: Option<Duration>,
 }
 
+impl VideoParams {
+    pub(super) fn check(&self) -> Result<(), MediaError> {
+        check_picture(self.width, self.height, self.fps)?;
+        check_payload_type(self.payload_type)?;
+        match self.mtu {
+            Some(mtu) if mtu < SMALLEST_MTU => Err(MediaError::Invalid(format!("MTU of {mtu} bytes"))),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn apply(&mut self, change: &VideoChange) {
+        if let Some((width, height, fps)) = change.attributes {
+            (self.width, self.height, self.fps) = (width, height, fps);
+        }
+        self.max_bitrate_kbps = change.max_bitrate_kbps.unwrap_or(self.max_bitrate_kbps);
+        self.rtcp_interval = change.rtcp_interval.or(self.rtcp_interval);
+    }
+}
+
+const SMALLEST_MTU: u16 = 200;
+
+/// Sizes of pictures and snapshots.
+pub(super) const PIXELS: std::ops::RangeInclusive<u16> = 16..=4096;
+
+/// Refuses sizes nobody means.
+pub(super) fn check_size(width: u16, height: u16) -> Result<(), MediaError> {
+    if PIXELS.contains(&width) && PIXELS.contains(&height) {
+        return Ok(());
+    }
+    Err(MediaError::Invalid(format!("size {width}x{height}: each side has 16 to 4096 pixels")))
+}
+
+fn check_picture(width: u16, height: u16, fps: u8) -> Result<(), MediaError> {
+    check_size(width, height)?;
+    if width % 2 != 0 || height % 2 != 0 {
+        return Err(MediaError::Invalid(format!("size {width}x{height}: H.264 has even sides")));
+    }
+    match fps {
+        1..=120 => Ok(()),
+        _ => Err(MediaError::Invalid(format!("{fps} frames per second"))),
+    }
+}
+
+fn check_payload_type(payload_type: u8) -> Result<(), MediaError> {
+    match payload_type {
+        // RTCP would be taken for it (RFC 5761 §4).
+        0..64 | 96..128 => Ok(()),
+        _ => Err(MediaError::Invalid(format!("RTP payload type {payload_type}"))),
+    }
+}
+
 /// What a reconfigure changes; `None` keeps the value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VideoChange {
@@ -283,6 +313,12 @@ pub struct VideoChange {
     pub max_bitrate_kbps: Option<u32>,
     /// Time between sender reports.
     pub rtcp_interval: Option<Duration>,
+}
+
+impl VideoChange {
+    pub(super) fn check(&self) -> Result<(), MediaError> {
+        self.attributes.map_or(Ok(()), |(width, height, fps)| check_picture(width, height, fps))
+    }
 }
 
 /// Opus audio as selected by the controller.
@@ -302,6 +338,19 @@ pub struct AudioParams {
     pub rtcp_interval: Option<Duration>,
     /// Channels.
     pub channels: u8,
+}
+
+impl AudioParams {
+    pub(super) fn check(&self) -> Result<(), MediaError> {
+        check_payload_type(self.payload_type)?;
+        if !matches!(self.sample_rate, 8000 | 12000 | 16000 | 24000 | 48000) {
+            return Err(MediaError::Invalid(format!("Opus clock of {} Hz", self.sample_rate)));
+        }
+        match self.packet_time_ms {
+            20 | 40 | 60 | 80 | 100 | 120 => Ok(()),
+            other => Err(MediaError::Invalid(format!("Opus packets of {other} ms"))),
+        }
+    }
 }
 
 /// Why the media library refused.

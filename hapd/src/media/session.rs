@@ -1,0 +1,592 @@
+//! One viewer: two streams from memory into two `hapsrtpsink`.
+//!
+//! A session lives on a thread of its own. What is asked of it is sent there, so that neither the asker nor another
+//! session ever waits for it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use gst::prelude::*;
+use tokio::sync::mpsc as async_mpsc;
+
+use super::camera::Shared;
+use super::feed::{self, Switch};
+use super::leg::{Feed, Leg};
+use super::params::{AudioParams, MediaEndpoint, MediaError, SessionEndpoints, SrtpSuite, VideoChange, VideoParams};
+use super::running::{BusEvent, Running};
+use super::select;
+use super::sound::{self, Origin, Sound};
+use super::status::State;
+use super::transcode::{Transcode, Variant};
+
+/// Silence of the controller after which the session is over.
+const RTCP_TIMEOUT: Duration = Duration::from_secs(30);
+const VIDEO: &str = "video";
+const AUDIO: &str = "audio";
+
+/// What a session tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// The first RTCP of the controller came.
+    FirstRtcp,
+    /// No RTCP came for 30 seconds.
+    RtcpTimeout,
+    /// The controller said goodbye.
+    Bye,
+    /// The session broke; nothing more is sent.
+    Failed(String),
+}
+
+/// Counters of one medium.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct StreamStats {
+    /// RTP packets sent.
+    pub packets: u64,
+    /// Bytes of UDP payload sent.
+    pub bytes: u64,
+    /// Access units or Opus packets sent.
+    pub frames: u64,
+    /// Key frames sent.
+    pub key_frames: u64,
+    /// Sender reports sent.
+    pub sender_reports: u64,
+    /// RTCP packets of the controller.
+    pub rtcp_received: u64,
+    /// Packets the system did not take.
+    pub send_errors: u64,
+    /// Packets the controller misses, by its own account.
+    pub packets_lost: i32,
+    /// Time since the controller's last RTCP.
+    pub last_rtcp: Option<Duration>,
+    /// Frames left out because the viewer was too slow.
+    pub dropped: u64,
+}
+
+/// Counters of a session.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SessionStats {
+    /// Whether the source's own H.264 is sent; `None` before the first picture.
+    pub passthrough: Option<bool>,
+    /// Video.
+    pub video: StreamStats,
+    /// Audio.
+    pub audio: StreamStats,
+}
+
+/// One viewer. Dropping it stops it.
+#[derive(Debug)]
+pub struct Session {
+    actor: mpsc::Sender<Msg>,
+    events: Mutex<Option<async_mpsc::UnboundedReceiver<SessionEvent>>>,
+    started: AtomicBool,
+    ports: [u16; 2],
+    counted: Arc<Counted>,
+    sinks: [gst::Element; 2],
+}
+
+/// What the session's thread counts.
+#[derive(Debug, Default)]
+struct Counted {
+    passthrough: Mutex<Option<bool>>,
+    dropped: [Arc<AtomicU64>; 2],
+}
+
+#[derive(Debug)]
+enum Msg {
+    Start(Box<VideoParams>, Option<AudioParams>),
+    Change(VideoChange),
+    Active(bool),
+    Stop,
+    /// The camera's status changed.
+    Source,
+    /// The controller, or the sink, wants a key frame.
+    KeyUnit,
+    /// A line of a medium feeds now.
+    TakenOver(&'static str, u64),
+    /// A stream made for viewers cannot be made.
+    StreamFailed,
+    Bus(BusEvent),
+}
+
+impl Session {
+    /// Opens the ports.
+    pub(super) fn open(camera: Arc<Shared>, endpoints: &SessionEndpoints) -> Result<Self, MediaError> {
+        let (sender, inbox) = mpsc::channel();
+        let (events, receiver) = async_mpsc::unbounded_channel();
+        let counted = Arc::<Counted>::default();
+        let pipeline = new_pipeline(&sender);
+        let video = add_leg(&pipeline, VIDEO, endpoints.local, &endpoints.video, &sender)?;
+        let audio = add_leg(&pipeline, AUDIO, endpoints.local, &endpoints.audio, &sender)?;
+        open_ports(&pipeline, &inbox)?;
+        let sinks = [video.1, audio.1];
+        let ports = [bound_port(&sinks[0])?, bound_port(&sinks[1])?];
+        let [video_dropped, audio_dropped] = counted.dropped.clone();
+        let actor = Actor {
+            camera,
+            pipeline,
+            inbox,
+            sender: sender.clone(),
+            events,
+            video: Leg::new(video.0, video_dropped),
+            audio: Leg::new(audio.0, audio_dropped),
+            sinks: sinks.clone(),
+            wanted: None,
+            active: true,
+            heard: false,
+            counted: counted.clone(),
+            alive: Arc::new(()),
+        };
+        let spawned = thread::Builder::new().name("media-session".into()).spawn(move || actor.run());
+        spawned.map_err(|e| MediaError::Ports(format!("no thread: {e}")))?;
+        let events = Mutex::new(Some(receiver));
+        Ok(Self { actor: sender, events, started: AtomicBool::new(false), ports, counted, sinks })
+    }
+
+    /// The UDP port of our video.
+    pub fn video_port(&self) -> u16 {
+        self.ports[0]
+    }
+
+    /// The UDP port of our audio.
+    pub fn audio_port(&self) -> u16 {
+        self.ports[1]
+    }
+
+    /// Starts sending. Returns at once; later failures come as [`SessionEvent::Failed`].
+    ///
+    /// # Errors
+    /// [`MediaError`] for parameters out of range and for a second start.
+    pub fn start(&self, video: VideoParams, audio: Option<AudioParams>) -> Result<(), MediaError> {
+        video.check()?;
+        audio.as_ref().map_or(Ok(()), AudioParams::check)?;
+        if self.started.swap(true, Ordering::AcqRel) {
+            return Err(MediaError::State("the session has been started already"));
+        }
+        self.send(Msg::Start(Box::new(video), audio))
+    }
+
+    /// Changes size or bitrate; SSRC, sequence and time go on.
+    ///
+    /// # Errors
+    /// [`MediaError`] for parameters out of range and before the start.
+    pub fn reconfigure(&self, change: VideoChange) -> Result<(), MediaError> {
+        change.check()?;
+        if !self.started.load(Ordering::Acquire) {
+            return Err(MediaError::State("the session has not been started"));
+        }
+        self.send(Msg::Change(change))
+    }
+
+    /// Sends nothing but RTCP until [`Session::resume`].
+    pub fn suspend(&self) {
+        let _ = self.send(Msg::Active(false));
+    }
+
+    /// Goes on with the next key frame.
+    pub fn resume(&self) {
+        let _ = self.send(Msg::Active(true));
+    }
+
+    /// Ends the session; returns at once.
+    pub fn stop(self) {}
+
+    /// What happens to the session; `None` when taken already.
+    pub fn events(&self) -> Option<async_mpsc::UnboundedReceiver<SessionEvent>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Counters now.
+    pub fn stats(&self) -> SessionStats {
+        let [video, audio] = [0, 1].map(|n| StreamStats {
+            dropped: self.counted.dropped[n].load(Ordering::Relaxed),
+            ..sink_stats(&self.sinks[n])
+        });
+        let passthrough = *self.counted.passthrough.lock().unwrap_or_else(PoisonError::into_inner);
+        SessionStats { passthrough, video, audio }
+    }
+
+    fn send(&self, msg: Msg) -> Result<(), MediaError> {
+        self.actor.send(msg).map_err(|_| MediaError::Stopped)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.actor.send(Msg::Stop);
+    }
+}
+
+fn new_pipeline(sender: &mpsc::Sender<Msg>) -> Running {
+    let pipeline = gst::Pipeline::new();
+    super::clock::share(&pipeline);
+    let sender = sender.clone();
+    Running::new(pipeline, Arc::default(), move |event| drop(sender.send(Msg::Bus(event))))
+}
+
+/// Adds `appsrc ! hapsrtpsink`.
+fn add_leg(
+    pipeline: &Running,
+    name: &'static str,
+    local: IpAddr,
+    endpoint: &MediaEndpoint,
+    sender: &mpsc::Sender<Msg>,
+) -> Result<(Switch, gst::Element), MediaError> {
+    let missing = |_| MediaError::MissingElement("hapsrtpsink".into());
+    let sink = gst::ElementFactory::make("hapsrtpsink").name(name).build().map_err(missing)?;
+    set_endpoint(&sink, local, endpoint);
+    let source = feed::source(&format!("{name}-in"));
+    let linked = pipeline.add_many([source.upcast_ref(), &sink]).and_then(|()| source.link(&sink));
+    linked.map_err(|e| MediaError::Ports(e.to_string()))?;
+    if name == VIDEO {
+        watch_key_unit_requests(&source, sender.clone());
+    }
+    let sender = sender.clone();
+    let switch = Switch::new(source, move |number| drop(sender.send(Msg::TakenOver(name, number))));
+    Ok((switch, sink))
+}
+
+fn set_endpoint(sink: &gst::Element, local: IpAddr, endpoint: &MediaEndpoint) {
+    sink.set_property("host", host_text(endpoint.remote));
+    sink.set_property("port", u32::from(endpoint.remote.port()));
+    sink.set_property("bind-address", bind_text(local));
+    sink.set_property("ssrc", endpoint.ssrc);
+    let suite = match endpoint.key.suite() {
+        SrtpSuite::Aes128 => "aes-cm-128-hmac-sha1-80",
+        SrtpSuite::Aes256 => "aes-cm-256-hmac-sha1-80",
+    };
+    sink.set_property_from_str("srtp-suite", suite);
+    sink.set_property("srtp-key", gst::Buffer::from_slice(endpoint.key.bytes()));
+    sink.set_property("srtp-remote-key", gst::Buffer::from_slice(endpoint.remote_key.bytes()));
+    sink.set_property("rtcp-timeout", RTCP_TIMEOUT.as_millis() as u32);
+    // What comes from memory has been in time already.
+    sink.set_property("sync", false);
+}
+
+fn host_text(remote: SocketAddr) -> String {
+    match remote {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+        other => other.ip().to_string(),
+    }
+}
+
+/// A link-local address cannot be bound without naming its interface.
+fn bind_text(local: IpAddr) -> String {
+    match local {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => "::".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn watch_key_unit_requests(source: &gst_app::AppSrc, sender: mpsc::Sender<Msg>) {
+    let Some(pad) = source.static_pad("src") else {
+        return;
+    };
+    pad.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |_, info| {
+        if info.event().is_some_and(|event| gst_video::UpstreamForceKeyUnitEvent::parse(event).is_ok()) {
+            let _ = sender.send(Msg::KeyUnit);
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn open_ports(pipeline: &Running, inbox: &mpsc::Receiver<Msg>) -> Result<(), MediaError> {
+    if pipeline.set_state(gst::State::Ready).is_ok() {
+        return Ok(());
+    }
+    let reason = inbox.try_iter().find_map(|msg| match msg {
+        Msg::Bus(BusEvent::Error { error, .. }) => Some(error.message().to_owned()),
+        _ => None,
+    });
+    Err(MediaError::Ports(reason.unwrap_or_else(|| "unknown reason".to_owned())))
+}
+
+fn bound_port(sink: &gst::Element) -> Result<u16, MediaError> {
+    u16::try_from(sink.property::<u32>("bind-port"))
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or_else(|| MediaError::Ports("the system chose none".to_owned()))
+}
+
+fn sink_stats(sink: &gst::Element) -> StreamStats {
+    let Some(stats) = sink.property::<Option<gst::Structure>>("stats") else {
+        return StreamStats::default();
+    };
+    let count = |field| stats.get::<u64>(field).unwrap_or(0);
+    StreamStats {
+        packets: count("packets-sent"),
+        bytes: count("bytes-sent"),
+        frames: count("frames-sent"),
+        key_frames: count("key-frames-sent"),
+        sender_reports: count("sender-reports"),
+        rtcp_received: count("rtcp-received"),
+        send_errors: count("send-errors"),
+        packets_lost: stats.get("packets-lost").unwrap_or(0),
+        last_rtcp: Some(count("last-rtcp-age-ms")).filter(|ms| *ms != u64::MAX).map(Duration::from_millis),
+        dropped: 0,
+    }
+}
+
+/// Which video a viewer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Picture {
+    Own,
+    Made(Variant),
+}
+
+/// Which sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    Own,
+    Made(u32),
+}
+
+struct Actor {
+    camera: Arc<Shared>,
+    pipeline: Running,
+    inbox: mpsc::Receiver<Msg>,
+    sender: mpsc::Sender<Msg>,
+    events: async_mpsc::UnboundedSender<SessionEvent>,
+    video: Leg<Picture>,
+    audio: Leg<Voice>,
+    sinks: [gst::Element; 2],
+    wanted: Option<(VideoParams, Option<AudioParams>)>,
+    active: bool,
+    heard: bool,
+    counted: Arc<Counted>,
+    /// Listeners elsewhere live as long.
+    alive: Arc<()>,
+}
+
+/// The session goes on, or is over, with the reason if it failed.
+type Progress = Result<(), Option<String>>;
+
+impl Actor {
+    fn run(mut self) {
+        while let Ok(msg) = self.inbox.recv() {
+            if let Err(reason) = self.handle(msg) {
+                if let Some(reason) = reason {
+                    tracing::warn!(camera = %self.camera.source.name, %reason, "session failed");
+                    let _ = self.events.send(SessionEvent::Failed(reason));
+                }
+                break;
+            }
+        }
+        self.video.detach();
+        self.audio.detach();
+    }
+
+    fn handle(&mut self, msg: Msg) -> Progress {
+        match msg {
+            Msg::Start(video, audio) => return self.start(*video, audio),
+            Msg::Change(change) => self.change(&change),
+            Msg::Active(active) => self.set_active(active),
+            Msg::Stop => return Err(None),
+            Msg::Source => return self.source_changed(),
+            Msg::KeyUnit => self.request_key_unit(),
+            Msg::TakenOver(VIDEO, number) => self.video.taken_over(number),
+            Msg::TakenOver(_, number) => self.audio.taken_over(number),
+            Msg::StreamFailed => return self.check_streams(),
+            Msg::Bus(event) => return self.bus(event),
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, video: VideoParams, audio: Option<AudioParams>) -> Progress {
+        set_video(&self.sinks[0], &video);
+        if let Some(audio) = &audio {
+            set_audio(&self.sinks[1], audio);
+        }
+        let sender = self.sender.clone();
+        self.camera.tracks.listen(&self.alive, move || drop(sender.send(Msg::Source)));
+        self.wanted = Some((video, audio));
+        if self.pipeline.set_state(gst::State::Playing).is_err() {
+            // The reason follows on the bus.
+            return Ok(());
+        }
+        self.source_changed()
+    }
+
+    fn change(&mut self, change: &VideoChange) {
+        if let Some((video, _)) = &mut self.wanted {
+            video.apply(change);
+            if let Some(interval) = change.rtcp_interval {
+                set_rtcp_interval(&self.sinks[0], interval);
+            }
+        }
+        let before = self.video.choice().copied();
+        self.choose_video();
+        if self.video.choice().copied() == before {
+            self.request_key_unit();
+        }
+    }
+
+    fn set_active(&mut self, active: bool) {
+        if std::mem::replace(&mut self.active, active) == active {
+            return;
+        }
+        for sink in &self.sinks {
+            sink.set_property("active", active);
+        }
+        if active {
+            self.choose_video();
+            self.choose_audio();
+        } else {
+            self.video.detach();
+            self.audio.detach();
+        }
+    }
+
+    fn source_changed(&mut self) -> Progress {
+        if self.camera.tracks.status().state == State::Stopped {
+            return Err(Some("the camera was stopped".to_owned()));
+        }
+        self.choose_video();
+        self.choose_audio();
+        self.check_streams()
+    }
+
+    /// Takes the stream that suits the viewer best now, if it is another than before.
+    fn choose_video(&mut self) {
+        let (Some((params, _)), Some(source)) = (&self.wanted, self.camera.tracks.status().video) else {
+            return;
+        };
+        let choice = match select::passthrough(&source, params, self.camera.source.passthrough) {
+            Ok(()) => Picture::Own,
+            Err(reason) => {
+                tracing::debug!(camera = %self.camera.source.name, reason, "no passthrough");
+                Picture::Made(Variant::of(params))
+            }
+        };
+        if !self.active || self.video.choice() == Some(&choice) {
+            return;
+        }
+        *self.counted.passthrough.lock().unwrap_or_else(PoisonError::into_inner) = Some(choice == Picture::Own);
+        let feed = match choice {
+            Picture::Own => Feed::Own(self.camera.tracks.video.clone()),
+            Picture::Made(variant) => Feed::Made(self.transcode(variant)),
+        };
+        self.video.attach(choice, feed);
+        self.request_key_unit();
+    }
+
+    fn transcode(&self, variant: Variant) -> Arc<super::derived::Derived> {
+        let camera = &self.camera;
+        let derived = camera.variants.get(&variant, &camera.tracks, || Transcode {
+            tracks: camera.tracks.clone(),
+            variant,
+            encoder: camera.source.encoder.clone(),
+        });
+        let sender = self.sender.clone();
+        derived.on_failure(&self.alive, move || drop(sender.send(Msg::StreamFailed)));
+        derived
+    }
+
+    fn choose_audio(&mut self) {
+        let Some((_, Some(params))) = &self.wanted else {
+            return;
+        };
+        let camera = &self.camera;
+        let choice = match sound::origin(&camera.tracks) {
+            Origin::Passthrough => Voice::Own,
+            Origin::Encoder => Voice::Made(opus_kbps(params)),
+        };
+        if !self.active || self.audio.choice() == Some(&choice) {
+            return;
+        }
+        let feed = match choice {
+            Voice::Own => Feed::Own(camera.tracks.audio.clone()),
+            Voice::Made(kbps) => {
+                Feed::Made(camera.sounds.get(&kbps, &camera.tracks, || Sound { tracks: camera.tracks.clone(), kbps }))
+            }
+        };
+        self.audio.attach(choice, feed);
+    }
+
+    fn request_key_unit(&self) {
+        match self.video.feed() {
+            Some(Feed::Own(_)) => self.camera.tracks.request_key_unit(),
+            Some(Feed::Made(derived)) => derived.request_key_unit(),
+            None => {}
+        }
+    }
+
+    /// A viewer without a picture is not kept. Without sound it is.
+    fn check_streams(&self) -> Progress {
+        match self.video.feed() {
+            Some(Feed::Made(derived)) => derived.failure().map_or(Ok(()), |reason| {
+                Err(Some(format!("the picture cannot be transcoded: {reason}")))
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn bus(&mut self, event: BusEvent) -> Progress {
+        match event {
+            BusEvent::Error { error, debug: detail } => {
+                tracing::debug!(detail, "session pipeline");
+                Err(Some(error.message().to_owned()))
+            }
+            BusEvent::Element(sink, message) => {
+                self.message(&sink, message.name());
+                Ok(())
+            }
+            BusEvent::Latency | BusEvent::Eos => Ok(()),
+        }
+    }
+
+    fn message(&mut self, sink: &str, name: &str) {
+        let event = match name {
+            "hapsrtpsink-first-rtcp" if !std::mem::replace(&mut self.heard, true) => SessionEvent::FirstRtcp,
+            "hapsrtpsink-rtcp-timeout" if self.is_silent() => SessionEvent::RtcpTimeout,
+            "hapsrtpsink-bye" if sink == VIDEO => SessionEvent::Bye,
+            _ => return,
+        };
+        let _ = self.events.send(event);
+    }
+
+    /// Controllers report video often and audio seldom; one of them is enough.
+    fn is_silent(&self) -> bool {
+        let silence = RTCP_TIMEOUT.mul_f32(0.9);
+        self.sinks.iter().all(|sink| sink_stats(sink).last_rtcp.is_none_or(|age| age >= silence))
+    }
+}
+
+fn set_video(sink: &gst::Element, video: &VideoParams) {
+    sink.set_property("payload-type", u32::from(video.payload_type));
+    sink.set_property("remote-ssrc", video.remote_ssrc);
+    if let Some(mtu) = video.mtu {
+        sink.set_property("mtu", u32::from(mtu));
+    }
+    if let Some(interval) = video.rtcp_interval {
+        set_rtcp_interval(sink, interval);
+    }
+}
+
+fn set_audio(sink: &gst::Element, audio: &AudioParams) {
+    sink.set_property("payload-type", u32::from(audio.payload_type));
+    sink.set_property("remote-ssrc", audio.remote_ssrc);
+    sink.set_property("clock-rate", audio.sample_rate);
+    sink.set_property("packet-time", u32::from(audio.packet_time_ms));
+    if let Some(interval) = audio.rtcp_interval {
+        set_rtcp_interval(sink, interval);
+    }
+}
+
+fn set_rtcp_interval(sink: &gst::Element, interval: Duration) {
+    sink.set_property("rtcp-interval", interval.as_millis().clamp(100, 60_000) as u32);
+}
+
+/// In steps, so that viewers share an encoder.
+fn opus_kbps(params: &AudioParams) -> u32 {
+    match params.max_bitrate_kbps {
+        0 | 24..48 => pipelines::OPUS_KBPS,
+        1..24 => 16,
+        _ => 48,
+    }
+}

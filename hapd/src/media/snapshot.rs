@@ -1,0 +1,292 @@
+//! Still pictures, in time whatever the source does.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use pipelines::Element;
+use tokio::sync::watch;
+
+use super::fanout::Frame;
+use super::params::{MediaError, check_size};
+use super::running::{BusEvent, Running};
+use super::status::State;
+use super::track::Codec;
+use super::tracks::Tracks;
+use super::{feed, placeholder};
+
+/// Time for a picture of the source.
+const BUDGET: Duration = Duration::from_millis(1500);
+/// Time for the card that says there is none.
+const CARD_BUDGET: Duration = Duration::from_millis(400);
+/// A source that is starting is given this long for its first picture.
+const PATIENCE: Duration = Duration::from_millis(1200);
+/// A picture is not taken anew sooner.
+const FRESH: Duration = Duration::from_secs(1);
+/// A source that delivered nothing for so long hangs.
+const HANGING: Duration = Duration::from_secs(3);
+/// Sizes kept.
+const CACHED: usize = 4;
+/// Captures at once of one camera.
+const MOST_CAPTURES: usize = 4;
+const QUALITY: u32 = 85;
+
+/// Where a snapshot's picture comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotKind {
+    /// A picture of the running source.
+    Live,
+    /// The last picture before the source failed.
+    Last,
+    /// No picture: a card that says so.
+    Placeholder,
+}
+
+/// A JPEG picture.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The file.
+    pub jpeg: Arc<[u8]>,
+    /// Where it comes from.
+    pub kind: SnapshotKind,
+}
+
+type Size = (u16, u16);
+/// What a capture ends with: `None` while it runs.
+type Outcome = Option<Result<Arc<[u8]>, String>>;
+
+/// The snapshots of one camera.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    tracks: Arc<Tracks>,
+    state: Arc<Mutex<Captures>>,
+    name: String,
+}
+
+#[derive(Debug, Default)]
+struct Captures {
+    cache: Vec<Picture>,
+    running: HashMap<Size, watch::Receiver<Outcome>>,
+    /// The newest frame that could be decoded.
+    good: Option<Frame>,
+    cards: Option<(Size, String, Arc<[u8]>)>,
+}
+
+#[derive(Debug)]
+struct Picture {
+    size: Size,
+    jpeg: Arc<[u8]>,
+    /// Of the frame it shows.
+    time: gst::ClockTime,
+    made: Instant,
+}
+
+impl Snapshots {
+    pub(super) fn new(name: String, tracks: Arc<Tracks>) -> Self {
+        Self { tracks, state: Arc::default(), name }
+    }
+
+    /// A picture of exactly this size.
+    pub(super) async fn take(&self, width: u16, height: u16) -> Result<Snapshot, MediaError> {
+        check_size(width, height)?;
+        let size = (width, height);
+        if let Some(jpeg) = self.cached(size) {
+            return Ok(Snapshot { jpeg, kind: self.kind() });
+        }
+        let captured = match self.capture(size) {
+            Some(outcome) => tokio::time::timeout(BUDGET, finished(outcome)).await.ok().flatten(),
+            None => None,
+        };
+        match captured {
+            Some(Ok(jpeg)) => Ok(Snapshot { jpeg, kind: self.kind() }),
+            Some(Err(reason)) => {
+                tracing::info!(camera = %self.name, %reason, "no snapshot");
+                self.substitute(size).await
+            }
+            None => self.substitute(size).await,
+        }
+    }
+
+    /// Whether pictures taken now show what is.
+    fn kind(&self) -> SnapshotKind {
+        let hangs = self.tracks.video.silent_for().is_none_or(|silent| silent > HANGING);
+        if self.tracks.is_running() && !hangs { SnapshotKind::Live } else { SnapshotKind::Last }
+    }
+
+    fn cached(&self, size: Size) -> Option<Arc<[u8]>> {
+        let newest = self.tracks.video.key_frame()?;
+        let state = lock(&self.state);
+        let picture = state.cache.iter().find(|picture| picture.size == size)?;
+        let same = picture.time == newest.time();
+        (same || picture.made.elapsed() < FRESH).then(|| picture.jpeg.clone())
+    }
+
+    /// Joins the capture of this size, or starts one. `None` if too many hang already.
+    fn capture(&self, size: Size) -> Option<watch::Receiver<Outcome>> {
+        let mut state = lock(&self.state);
+        if let Some(running) = state.running.get(&size) {
+            return Some(running.clone());
+        }
+        if state.running.len() >= MOST_CAPTURES {
+            return None;
+        }
+        let (sender, outcome) = watch::channel(None);
+        let job = Job { size, tracks: self.tracks.clone(), state: self.state.clone(), sender };
+        thread::Builder::new().name("media-snapshot".into()).spawn(move || job.run()).ok()?;
+        state.running.insert(size, outcome.clone());
+        Some(outcome)
+    }
+
+    /// The last picture of this size, or a card.
+    async fn substitute(&self, size: Size) -> Result<Snapshot, MediaError> {
+        let last = lock(&self.state).cache.iter().find(|p| p.size == size).map(|p| p.jpeg.clone());
+        if let Some(jpeg) = last {
+            return Ok(Snapshot { jpeg, kind: SnapshotKind::Last });
+        }
+        let jpeg = self.card(size).await?;
+        Ok(Snapshot { jpeg, kind: SnapshotKind::Placeholder })
+    }
+
+    async fn card(&self, size: Size) -> Result<Arc<[u8]>, MediaError> {
+        let reason = match self.tracks.status().state {
+            State::Failed { reason, .. } => reason,
+            State::Starting => "the camera is starting".to_owned(),
+            State::Running => "the camera does not answer".to_owned(),
+            State::Stopped => "the camera is off".to_owned(),
+        };
+        if let Some((known, text, jpeg)) = &lock(&self.state).cards
+            && (*known, text) == (size, &reason)
+        {
+            return Ok(jpeg.clone());
+        }
+        let (sender, outcome) = watch::channel(None);
+        let text = reason.clone();
+        let drawing = thread::Builder::new().name("media-card".into()).spawn(move || {
+            let frame = placeholder::picture(size.0, size.1, &["no picture", &text]);
+            let _ = sender.send(Some(frame.ok_or_else(|| "no memory".to_owned()).and_then(|f| jpeg(&f, size))));
+        });
+        drawing.map_err(|e| MediaError::Ports(format!("no thread: {e}")))?;
+        match tokio::time::timeout(CARD_BUDGET, finished(outcome)).await {
+            Ok(Some(Ok(jpeg))) => {
+                lock(&self.state).cards = Some((size, reason, jpeg.clone()));
+                Ok(jpeg)
+            }
+            Ok(Some(Err(reason))) => Err(MediaError::Invalid(format!("no JPEG: {reason}"))),
+            _ => Err(MediaError::State("no JPEG in time")),
+        }
+    }
+}
+
+/// Waits for the end of a capture.
+async fn finished(mut outcome: watch::Receiver<Outcome>) -> Option<Result<Arc<[u8]>, String>> {
+    outcome.wait_for(Option::is_some).await.ok()?.clone()
+}
+
+/// One capture, on a thread of its own.
+struct Job {
+    size: Size,
+    tracks: Arc<Tracks>,
+    state: Arc<Mutex<Captures>>,
+    sender: watch::Sender<Outcome>,
+}
+
+impl Job {
+    fn run(self) {
+        let result = self.work();
+        lock(&self.state).running.remove(&self.size);
+        let _ = self.sender.send(Some(result));
+    }
+
+    fn work(&self) -> Result<Arc<[u8]>, String> {
+        let frame = self.frame().ok_or("the source has delivered no picture yet")?;
+        let failed = match jpeg(&frame, self.size) {
+            Ok(jpeg) => {
+                self.keep(frame, &jpeg);
+                return Ok(jpeg);
+            }
+            Err(reason) => reason,
+        };
+        let good = lock(&self.state).good.clone();
+        good.map_or(Err(failed), |frame| jpeg(&frame, self.size))
+    }
+
+    fn frame(&self) -> Option<Frame> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(frame) = self.tracks.video.key_frame() {
+                return Some(frame);
+            }
+            let starting = self.tracks.status().state == State::Starting;
+            if !starting || Instant::now() >= until {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn keep(&self, frame: Frame, jpeg: &Arc<[u8]>) {
+        let mut state = lock(&self.state);
+        state.cache.retain(|picture| picture.size != self.size);
+        if state.cache.len() >= CACHED {
+            state.cache.remove(0);
+        }
+        let picture = Picture { size: self.size, jpeg: jpeg.clone(), time: frame.time(), made: Instant::now() };
+        state.cache.push(picture);
+        state.good = Some(frame);
+    }
+}
+
+fn lock(state: &Mutex<Captures>) -> MutexGuard<'_, Captures> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Decodes one frame and encodes it as JPEG of `size`, with borders where the aspect ratio differs.
+fn jpeg(frame: &Frame, size: Size) -> Result<Arc<[u8]>, String> {
+    gst::init().map_err(|e| e.to_string())?;
+    let (sender, inbox) = mpsc::channel();
+    let bin = chain(frame, size).map_err(|e| e.to_string())?;
+    let sink = sink(sender.clone());
+    let pipeline = Running::new(gst::Pipeline::new(), Arc::<AtomicUsize>::default(), move |event| match event {
+        BusEvent::Error { error, .. } => drop(sender.send(Err(error.message().to_owned()))),
+        BusEvent::Eos => drop(sender.send(Err("the decoder made no picture of it".to_owned()))),
+        BusEvent::Latency | BusEvent::Element(..) => {}
+    });
+    let assembled = pipeline.add(&bin).and_then(|()| pipeline.add(&sink)).and_then(|()| bin.link(&sink));
+    assembled.map_err(|e| e.to_string())?;
+    let source = bin.by_name("in").and_then(|e| e.downcast::<gst_app::AppSrc>().ok()).ok_or("no appsrc")?;
+    feed::set_up(&source);
+    source.set_is_live(false);
+    source.set_caps(Some(&frame.caps));
+    pipeline.set_state(gst::State::Playing).map_err(|e| e.to_string())?;
+    let fed = source.push_buffer(frame.buffer.clone()).and_then(|_| source.end_of_stream());
+    fed.map_err(|e| e.to_string())?;
+    inbox.recv_timeout(BUDGET).unwrap_or_else(|_| Err("the decoder is too slow".to_owned()))
+}
+
+fn chain(frame: &Frame, size: Size) -> Result<gst::Bin, gst::glib::Error> {
+    let raw = Codec::of(&frame.caps) == Some(Codec::RawVideo);
+    let decode = (!raw).then(pipelines::decode);
+    let mut chain = pipelines::Chain::from(Element::new("appsrc").set("name", "in"));
+    if let Some(decode) = decode {
+        chain = chain.to(decode);
+    }
+    let chain = chain.to(pipelines::fit(size.0.into(), size.1.into())).to(pipelines::jpeg(QUALITY));
+    gst::parse::bin_from_description(&chain.to_string(), true)
+}
+
+fn sink(sender: mpsc::Sender<Result<Arc<[u8]>, String>>) -> gst_app::AppSink {
+    let sink = gst_app::AppSink::builder().sync(false).async_(false).enable_last_sample(false).build();
+    let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let map = sample.buffer().and_then(|buffer| buffer.map_readable().ok());
+        if let Some(map) = map {
+            let _ = sender.send(Ok(Arc::from(map.as_slice())));
+        }
+        Ok(gst::FlowSuccess::Ok)
+    });
+    sink.set_callbacks(callbacks.build());
+    sink
+}
