@@ -5,7 +5,9 @@
 //!   STAP-A before each key frame, access unit delimiters and SEI are left out. Nothing goes out
 //!   before the first key frame, which is asked for.
 //! - **Audio** is Opus. `clock-rate` and `packet-time` are those that were negotiated: frames are
-//!   regrouped without encoding them again, and timestamps count at that rate.
+//!   regrouped without encoding them again, and timestamps count at that rate. Frames of different
+//!   modes cannot share a packet, and a packet before a change of mode is too short: let the encoder
+//!   keep one, such as `opusenc audio-type=restricted-lowdelay`.
 //! - **RTCP**: the first sender report follows the first packets, then one per `rtcp-interval`; a
 //!   BYE ends the stream. PLI and FIR become upstream force-key-unit events, one at a time. TMMBR
 //!   becomes `max-bitrate` and is confirmed by TMMBN. Packets of the controller have to be
@@ -68,26 +70,25 @@
 //!
 //! # Example
 //!
-//! A test picture for a receiver on this machine, both keys all zero:
+//! A test picture for a receiver on this machine, with a key of zeros:
 //!
 //! ```text
 //! gst-launch-1.0 videotestsrc is-live=true ! video/x-raw,width=1280,height=720,framerate=30/1 ! \
-//!   x264enc tune=zerolatency key-int-max=150 bitrate=800 ! video/x-h264,profile=main ! \
-//!   hapsrtpsink host=127.0.0.1 port=5004 \
+//!   x264enc tune=zerolatency speed-preset=ultrafast key-int-max=30 bitrate=800 ! \
+//!   video/x-h264,profile=main ! hapsrtpsink host=127.0.0.1 port=5004 ssrc=305419896 \
 //!   srtp-key=000000000000000000000000000000000000000000000000000000000000
 //! ```
 //!
-//! And the receiver:
+//! And the receiver, which has to know the SSRC beforehand:
 //!
 //! ```text
 //! gst-launch-1.0 udpsrc port=5004 caps="application/x-srtp,media=video,clock-rate=90000,\
 //! encoding-name=H264,payload=99,ssrc=(uint)305419896,\
 //! srtp-key=(buffer)000000000000000000000000000000000000000000000000000000000000,\
 //! srtp-cipher=aes-128-icm,srtp-auth=hmac-sha1-80,srtcp-cipher=aes-128-icm,\
-//! srtcp-auth=hmac-sha1-80" ! srtpdec ! rtph264depay ! avdec_h264 ! fakesink
+//! srtcp-auth=hmac-sha1-80" ! srtpdec name=d d.rtp_src ! rtph264depay ! avdec_h264 ! fakesink \
+//!   d.rtcp_src ! fakesink async=false sync=false
 //! ```
-//!
-//! with `ssrc=305419896` added to the sender, since `srtpdec` wants to know it beforehand.
 //!
 //! Since: 0.1
 

@@ -1,0 +1,386 @@
+//! GStreamer's own SRTP receiver and decoders, and a real encoder before the sink.
+
+mod common;
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use common::*;
+use gst::prelude::*;
+use rtp_payload::{Header, h264, opus};
+
+/// `videotestsrc` in real time, as a camera is.
+const CAMERA: &str = "videotestsrc is-live=true pattern=ball ! \
+    video/x-raw,width=320,height=240,framerate=30/1";
+
+const X264: &str = "x264enc tune=zerolatency speed-preset=ultrafast bitrate=300 key-int-max=30";
+
+/// An address on which a receiver is about to listen.
+fn free_address() -> SocketAddr {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.local_addr().unwrap()
+}
+
+/// `udpsrc ! srtpdec` with the keys of the sink.
+fn receiver(port: u16, cipher: &str, key: &[u8], caps: &str, rest: &str) -> gst::Pipeline {
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let launch = format!(
+        "udpsrc name=src address=127.0.0.1 port={port} caps=\"application/x-srtp,{caps},\
+         ssrc=(uint){OURS},srtp-key=(buffer){key},srtp-cipher={cipher},srtcp-cipher={cipher},\
+         srtp-auth=hmac-sha1-80,srtcp-auth=hmac-sha1-80\" ! srtpdec name=dec \
+         dec.rtp_src ! {rest} dec.rtcp_src ! appsink name=rtcp sync=false async=false"
+    );
+    let pipeline = gst::parse::launch(&launch).unwrap();
+    pipeline.downcast().unwrap()
+}
+
+const VIDEO_CAPS: &str = "media=video,clock-rate=90000,encoding-name=H264,payload=99";
+const AUDIO_CAPS: &str = "media=audio,clock-rate=48000,encoding-name=OPUS,payload=110";
+
+/// Takes samples of an `appsink` of the pipeline; an error of the pipeline is a failure.
+fn sample(pipeline: &gst::Pipeline, name: &str) -> gst::Sample {
+    let sink = pipeline.by_name(name).unwrap();
+    let sink = sink.downcast::<gst_app::AppSink>().unwrap();
+    let timeout = gst::ClockTime::try_from(PATIENCE).unwrap();
+    let sample = sink.try_pull_sample(timeout);
+    let error = pipeline
+        .bus()
+        .unwrap()
+        .pop_filtered(&[gst::MessageType::Error]);
+    assert!(error.is_none(), "{error:?}");
+    sample.expect("a sample comes")
+}
+
+fn bytes(sample: &gst::Sample) -> Vec<u8> {
+    sample.buffer().unwrap().map_readable().unwrap().to_vec()
+}
+
+fn play_receiver(pipeline: &gst::Pipeline) -> Stop<'_> {
+    let stop = play(pipeline);
+    let (result, state, _) = pipeline.state(gst::ClockTime::from_seconds(20));
+    result.unwrap();
+    assert_eq!(state, gst::State::Playing);
+    stop
+}
+
+/// Decoded pictures at the receiver are those that the encoder's output decodes to here.
+fn pictures_arrive_as_they_were_sent(stream_format: &str, suite: &str, cipher: &str, key: Vec<u8>) {
+    init();
+    let address = free_address();
+    let rest = "rtpjitterbuffer latency=50 ! rtph264depay ! avdec_h264 ! \
+                appsink name=pictures sync=false async=false";
+    let receiver = receiver(address.port(), cipher, &key, VIDEO_CAPS, rest);
+    let _stop_receiver = play_receiver(&receiver);
+
+    let sink = sink(address);
+    sink.set_property_from_str("srtp-suite", suite);
+    sink.set_property("srtp-key", buffer(&key));
+    sink.set_property("srtp-remote-key", None::<gst::Buffer>);
+    let launch = format!(
+        "{CAMERA} ! {X264} ! video/x-h264,stream-format={stream_format},profile=baseline ! \
+         tee name=t t. ! queue ! avdec_h264 ! appsink name=here sync=false async=false \
+         t. ! queue"
+    );
+    let sender = pipeline(&launch, &sink);
+    let _stop_sender = play(&sender);
+    for n in 0..45 {
+        let sent = sample(&sender, "here");
+        let received = sample(&receiver, "pictures");
+        assert!(bytes(&sent) == bytes(&received), "picture {n} differs");
+    }
+    let report = bytes(&sample(&receiver, "rtcp"));
+    let report = rtp_feedback::parse(&report).unwrap();
+    assert!(
+        matches!(
+            report[0],
+            rtp_feedback::Message::SenderReport { ssrc: OURS, .. }
+        ),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn pictures_arrive_from_avc() {
+    let suite = "aes-cm-128-hmac-sha1-80";
+    pictures_arrive_as_they_were_sent("avc", suite, "aes-128-icm", sink_key());
+}
+
+#[test]
+fn pictures_arrive_from_a_byte_stream_under_a_256_bit_key() {
+    let key = (0..46).collect();
+    let suite = "aes-cm-256-hmac-sha1-80";
+    pictures_arrive_as_they_were_sent("byte-stream", suite, "aes-256-icm", key);
+}
+
+#[test]
+fn sound_arrives_in_packets_of_60_ms_on_a_clock_of_16_khz() {
+    init();
+    let address = free_address();
+    let rest = "tee name=t t. ! queue ! rtpopusdepay ! opusdec ! audio/x-raw,rate=48000,channels=1 ! \
+                appsink name=sound sync=false async=false \
+                t. ! queue ! appsink name=packets sync=false async=false";
+    let receiver = receiver(address.port(), "aes-128-icm", &sink_key(), AUDIO_CAPS, rest);
+    let _stop_receiver = play_receiver(&receiver);
+    let sink = sink(address);
+    sink.set_property("clock-rate", 16_000u32);
+    sink.set_property("packet-time", 60u32);
+    let tone = "audiotestsrc is-live=true freq=440 ! audio/x-raw,rate=16000,channels=1 ! \
+                opusenc frame-size=20 bitrate=24000 audio-type=restricted-lowdelay";
+    let sender = pipeline(tone, &sink);
+    let _stop_sender = play(&sender);
+
+    let mut last: Option<Header> = None;
+    for _ in 0..20 {
+        let bytes = bytes(&sample(&receiver, "packets"));
+        let packet = rtp_payload::Packet::parse(&bytes).unwrap();
+        assert_eq!(packet.header.payload_type, 110);
+        let opus = opus::Packet::parse(packet.payload).unwrap();
+        assert_eq!(opus.duration(), Duration::from_millis(60));
+        if let Some(last) = last {
+            let step = packet.header.timestamp.wrapping_sub(last.timestamp);
+            assert_eq!(step, 960);
+            let step = packet.header.sequence.wrapping_sub(last.sequence);
+            assert_eq!(step, 1);
+        }
+        last = Some(packet.header);
+    }
+    // A second of decoded sound, which is the tone and not silence: 440 Hz cross zero 880 times.
+    let mut samples = Vec::new();
+    while samples.len() < 60_000 {
+        let bytes = bytes(&sample(&receiver, "sound"));
+        let pairs = bytes.chunks_exact(2);
+        samples.extend(pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]])));
+    }
+    let second = &samples[12_000..60_000];
+    let crossings = second
+        .windows(2)
+        .filter(|pair| (pair[0] < 0) != (pair[1] < 0));
+    let crossings = crossings.count();
+    assert!(
+        (870..=890).contains(&crossings),
+        "{crossings} zero crossings"
+    );
+}
+
+#[test]
+fn another_size_of_a_real_encoder_goes_on_without_a_break() {
+    init();
+    let mut controller = Controller::default();
+    let sink = sink(controller.address());
+    let launch = format!(
+        "videotestsrc is-live=true ! capsfilter name=size \
+         caps=video/x-raw,width=320,height=240,framerate=30/1 ! {X264}"
+    );
+    let pipeline = pipeline(&launch, &sink);
+    let _stop = play(&pipeline);
+    let mut stream = Received::default();
+    while stream.sizes.is_empty() {
+        stream.take(controller.rtp());
+    }
+    let smaller = "video/x-raw,width=160,height=120,framerate=30/1";
+    let size = pipeline.by_name("size").unwrap();
+    size.set_property_from_str("caps", smaller);
+    while stream.sizes.len() < 2 {
+        stream.take(controller.rtp());
+    }
+    assert_ne!(stream.sizes[0], stream.sizes[1], "another SPS");
+    assert_eq!(stream.depacketizer.lost(), 0);
+}
+
+/// Follows a stream: one source, no gap in sequence, time that passes like the clock on the wall.
+#[derive(Default)]
+struct Received {
+    depacketizer: h264::Depacketizer,
+    last: Option<Header>,
+    /// The SPS of each size that came.
+    sizes: Vec<Vec<u8>>,
+}
+
+impl Received {
+    fn take(&mut self, (header, payload): (Header, Vec<u8>)) {
+        assert_eq!((header.ssrc, header.payload_type), (OURS, 99));
+        if let Some(last) = self.last.replace(header) {
+            let step = header.timestamp.wrapping_sub(last.timestamp);
+            assert!(step <= 90_000, "timestamps jump by {step}");
+        }
+        let payload = &payload;
+        self.depacketizer
+            .push(&rtp_payload::Packet { header, payload })
+            .unwrap();
+        while let Some(access_unit) = self.depacketizer.poll() {
+            assert!(access_unit.complete);
+            if access_unit.is_key {
+                self.take_key_frame(&access_unit.annex_b);
+            }
+        }
+    }
+
+    fn take_key_frame(&mut self, annex_b: &[u8]) {
+        assert_eq!(annex_b[4] & 0x1f, 7, "SPS first");
+        let end = annex_b[4..].windows(4).position(|w| w == [0, 0, 0, 1]);
+        let sps = annex_b[4..4 + end.unwrap()].to_vec();
+        if self.sizes.last() != Some(&sps) {
+            self.sizes.push(sps);
+        }
+    }
+}
+
+#[test]
+fn picture_loss_makes_a_real_encoder_send_a_key_frame() {
+    init();
+    let mut controller = Controller::default();
+    let sink = sink(controller.address());
+    let endless = X264.replace("key-int-max=30", "key-int-max=100000");
+    let pipeline = pipeline(&format!("{CAMERA} ! {endless}"), &sink);
+    let _stop = play(&pipeline);
+    let mut depacketizer = h264::Depacketizer::new();
+    let mut frames = Vec::new();
+    while frames.iter().filter(|&&key| key).count() < 2 {
+        let (header, payload) = controller.rtp();
+        let payload = &payload;
+        depacketizer
+            .push(&rtp_payload::Packet { header, payload })
+            .unwrap();
+        frames.extend(std::iter::from_fn(|| depacketizer.poll()).map(|unit| unit.is_key));
+        if frames.len() == 10 && header.marker {
+            controller.say(&sink, from_controller().picture_loss(OURS));
+        }
+    }
+    assert!(frames[0], "the first frame is a key frame");
+    let second = frames.len() - 1;
+    assert!(
+        (10..20).contains(&second),
+        "frame {second} after a PLI at 10"
+    );
+}
+
+/// A frame's time of presentation on the sender's wall clock, by its timestamp and a report.
+fn presented(header: Header, report: rtp_feedback::SenderInfo, clock_rate: f64) -> f64 {
+    let since = header.timestamp.wrapping_sub(report.rtp_timestamp) as i32;
+    report.ntp.to_bits() as f64 / 4_294_967_296.0 + f64::from(since) / clock_rate
+}
+
+#[test]
+fn sender_reports_put_sound_and_picture_on_one_time_line() {
+    init();
+    let (mut eye, mut ear) = (Controller::default(), Controller::default());
+    let (video, audio) = (sink(eye.address()), sink(ear.address()));
+    audio.set_property("clock-rate", 24_000u32);
+    audio.set_property("packet-time", 20u32);
+    // Two pipelines that start at different times. Sources that are no live ones stamp their first
+    // buffers zero, so what is first in each belongs to its base time.
+    let picture = pipeline(
+        &format!("videotestsrc ! video/x-raw,width=320,height=240,framerate=30/1 ! {X264}"),
+        &video,
+    );
+    let sound = pipeline(
+        "audiotestsrc ! audio/x-raw,rate=24000,channels=1 ! opusenc frame-size=20",
+        &audio,
+    );
+    let clock = gst::SystemClock::obtain();
+    let base = clock.time();
+    for (pipeline, later) in [(&picture, 0), (&sound, 250)] {
+        pipeline.use_clock(Some(&clock));
+        pipeline.set_start_time(gst::ClockTime::NONE);
+        pipeline.set_base_time(base + gst::ClockTime::from_mseconds(later));
+    }
+    let _stop = (play(&picture), play(&sound));
+    let first = (eye.rtp().0, ear.rtp().0);
+    let reports = (eye.sender_report(), ear.sender_report());
+    let pictured = presented(first.0, reports.0, 90_000.0);
+    let sounded = presented(first.1, reports.1, 24_000.0);
+    let later = sounded - pictured;
+    assert!(
+        (later - 0.250).abs() < 0.005,
+        "sound {later} s after picture"
+    );
+
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let base_was = now.unwrap().as_secs_f64() - (clock.time() - base).seconds_f64();
+    let error = pictured - 2_208_988_800.0 - base_was;
+    assert!(error.abs() < 0.05, "first picture {error} s from base time");
+}
+
+#[test]
+fn the_end_of_the_input_flushes_sound_and_stops_cleanly() {
+    init();
+    let mut controller = Controller::default();
+    let sink = sink(controller.address());
+    sink.set_property("sync", false);
+    sink.set_property("packet-time", 60u32);
+    let tone = "audiotestsrc num-buffers=4 samplesperbuffer=960 ! \
+                audio/x-raw,rate=48000,channels=1 ! opusenc frame-size=20";
+    let pipeline = pipeline(tone, &sink);
+    let _stop = play(&pipeline);
+    wait_for_eos(&pipeline);
+    let mut heard = Duration::ZERO;
+    while heard < Duration::from_millis(80) {
+        let (_, payload) = controller.rtp();
+        heard += opus::Packet::parse(&payload).unwrap().duration();
+    }
+}
+
+#[test]
+fn rtp_of_a_camera_is_taken_too() {
+    init();
+    let mut controller = Controller::default();
+    let sink = sink(controller.address());
+    let rtp = format!("{CAMERA} ! {X264} ! rtph264pay mtu=1400 config-interval=1 pt=96 ssrc=1");
+    let pipeline = pipeline(&rtp, &sink);
+    let _stop = play(&pipeline);
+    let mut stream = Received::default();
+    let mut pictures = 0;
+    while pictures < 20 {
+        let packet = controller.rtp();
+        pictures += u32::from(packet.0.marker);
+        stream.take(packet);
+    }
+    assert_eq!(stream.sizes.len(), 1);
+}
+
+/// The two lines of the documentation, as they are written there.
+#[test]
+fn the_launch_lines_of_the_documentation_run() {
+    init();
+    let docs = include_str!("../src/hapsrtpsink/mod.rs");
+    let lines: Vec<String> = docs
+        .split("//! ```text\n")
+        .skip(1)
+        .map(|block| {
+            let block = block.split("//! ```").next().unwrap();
+            let text = block.replace("//! ", "").replace("\\\n", "");
+            text.trim()
+                .strip_prefix("gst-launch-1.0 ")
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    let [sender, receiver] = &lines[..] else {
+        panic!("two launch lines: {lines:?}");
+    };
+    let launch = |line: &str| {
+        // A shell would take the quotes off, as GStreamer does.
+        let pipeline = gst::parse::launch(line).unwrap();
+        pipeline.downcast::<gst::Pipeline>().unwrap()
+    };
+    let receiver = launch(receiver);
+    let (tell, told) = mpsc::channel();
+    for sink in receiver.iterate_sinks() {
+        let sink = sink.unwrap();
+        sink.set_property("signal-handoffs", true);
+        let tell = tell.clone();
+        sink.connect("handoff", false, move |values| {
+            let buffer = values[1].get::<gst::Buffer>().unwrap();
+            let _ = tell.send(buffer.size());
+            None
+        });
+    }
+    let _stop_receiver = play(&receiver);
+    let sender = launch(sender);
+    let _stop_sender = play(&sender);
+    let picture = 1280 * 720 * 3 / 2;
+    for _ in 0..5 {
+        while told.recv_timeout(PATIENCE).expect("pictures come") != picture {}
+    }
+}
