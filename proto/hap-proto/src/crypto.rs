@@ -71,6 +71,21 @@ mod tests {
         );
     }
 
+    /// HAP-NodeJS, src/lib/util/hapCrypto.spec.ts.
+    #[test]
+    fn hkdf_vector_without_info() {
+        let salt: String = (0..=0x0Cu8).map(char::from).collect();
+        let key = hkdf(&[0x0B; 22], &salt, "");
+        assert_eq!(
+            *key,
+            [
+                0xf8, 0x1b, 0x87, 0x48, 0x1a, 0x18, 0xb6, 0x64, 0x93, 0x6d, 0xae, 0xb2, 0x22, 0xf5,
+                0x8c, 0xba, 0x0e, 0xbc, 0x55, 0xf5, 0xc8, 0x59, 0x96, 0xb9, 0xf1, 0xcb, 0x39, 0x6c,
+                0x32, 0x7b, 0x70, 0xbb
+            ]
+        );
+    }
+
     #[test]
     fn other_keys_labels_and_bytes_do_not_open() {
         let key = Zeroizing::new([7; 32]);
