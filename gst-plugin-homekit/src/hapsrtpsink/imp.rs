@@ -10,20 +10,19 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
-use rtp_feedback::{Cause, Event};
-use srtp::KeyError;
-use zeroize::Zeroizing;
 
+use super::events::SinkListener;
 use super::media::Input;
 use super::moment::Moment;
 use super::payloader::Payloaded;
-use super::receive_thread::{Listener, ReceiveThread};
-use super::settings::{Settings, nonzero};
-use super::socket::{Peer, Socket};
-use super::stream::{Lots, Stream};
+use super::receive_thread::ReceiveThread;
+use super::settings::Settings;
+use super::socket::Socket;
+use super::state::{Running, State};
+use super::stream::Stream;
 use super::{properties, stats};
 
-static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "hapsrtpsink",
         gst::DebugColorFlags::empty(),
@@ -37,54 +36,7 @@ pub struct HapSrtpSink {
     settings: Mutex<Settings>,
     state: Mutex<State>,
     thread: Mutex<Option<ReceiveThread>>,
-    max_bitrate: AtomicU32,
-}
-
-#[derive(Default)]
-struct State {
-    /// Open from READY on.
-    socket: Option<Arc<Socket>>,
-    /// Outlives a stop: see [`Stream::restart`].
-    stream: Option<Stream>,
-    /// Which keys `stream` was made for.
-    key_generation: u64,
-    /// Where packets go, from PAUSED on.
-    peer: Option<SocketAddr>,
-}
-
-/// What is needed to send.
-struct Running<'a> {
-    stream: &'a mut Stream,
-    transport: Peer<'a>,
-}
-
-impl State {
-    /// The stream, while it runs.
-    fn running(&mut self) -> Option<Running<'_>> {
-        let (socket, address) = (self.socket.as_deref()?, self.peer?);
-        Some(Running {
-            stream: self.stream.as_mut()?,
-            transport: Peer { socket, address },
-        })
-    }
-
-    /// Makes a stream, or starts the old one again if keys and SSRC are still the same.
-    fn prepare_stream(&mut self, settings: &Settings) -> Result<(), String> {
-        let lots = lots(settings)?;
-        let config = settings.stream_config();
-        let same_keys = self.key_generation == settings.key_generation;
-        if let Some(stream) = self.stream.as_mut().filter(|_| same_keys) {
-            stream.restart(config, lots.timestamp);
-            return Ok(());
-        }
-        let wrong = |name: &str, error: KeyError| format!("{name}: {error}");
-        let key = settings.master_key().map_err(|e| wrong("srtp-key", e))?;
-        let remote_key = settings.remote_master_key();
-        let remote_key = remote_key.map_err(|e| wrong("srtp-remote-key", e))?;
-        self.stream = Some(Stream::new(config, &key, &remote_key, lots));
-        self.key_generation = settings.key_generation;
-        Ok(())
-    }
+    pub(super) max_bitrate: AtomicU32,
 }
 
 #[glib::object_subclass]
@@ -102,7 +54,10 @@ impl ObjectImpl for HapSrtpSink {
 
     fn constructed(&self) {
         self.parent_constructed();
-        self.obj().set_async(false);
+        let obj = self.obj();
+        obj.set_async(false);
+        // Packets are made and sent within a millisecond: no reason to hold the whole pipeline up.
+        obj.set_processing_deadline(gst::ClockTime::ZERO);
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
@@ -212,11 +167,11 @@ impl HapSrtpSink {
         lock(&self.settings)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
-    fn moment(&self) -> Moment {
+    pub(super) fn moment(&self) -> Moment {
         Moment::present(self.obj().current_running_time())
     }
 
@@ -387,64 +342,6 @@ impl HapSrtpSink {
         self.post_message(message);
     }
 
-    /// Does what the session asks for, one by one, with nothing locked.
-    fn dispatch_events(&self) {
-        loop {
-            let event = self.state().stream.as_mut().and_then(Stream::poll_event);
-            match event {
-                Some(event) => self.dispatch(event),
-                None => return,
-            }
-        }
-    }
-
-    fn dispatch(&self, event: Event) {
-        gst::debug!(CAT, imp = self, "{event:?}");
-        match event {
-            Event::FirstRtcp => self.post("hapsrtpsink-first-rtcp", &[]),
-            Event::Silent { age } => {
-                let age = age.as_millis() as u64;
-                self.post("hapsrtpsink-rtcp-timeout", &[("age-ms", age)]);
-            }
-            Event::Bye => self.post("hapsrtpsink-bye", &[]),
-            Event::MaxBitrate(bitrate) => {
-                let bitrate = bitrate.clamp(1, u32::MAX.into());
-                self.set_max_bitrate(bitrate as u32);
-            }
-            Event::KeyFrameWanted(cause) => self.request_key_frame(cause),
-            event => gst::warning!(CAT, imp = self, "unknown event {event:?}"),
-        }
-    }
-
-    fn post(&self, name: &str, fields: &[(&str, u64)]) {
-        let fields = fields.iter();
-        let structure = fields
-            .fold(gst::Structure::builder(name), |s, (k, v)| s.field(*k, *v))
-            .build();
-        let message = gst::message::Element::builder(structure).src(&*self.obj());
-        self.post_message(message.build());
-    }
-
-    fn set_max_bitrate(&self, bitrate: u32) {
-        if self.max_bitrate.swap(bitrate, Ordering::Relaxed) != bitrate {
-            self.obj().notify("max-bitrate");
-        }
-    }
-
-    fn request_key_frame(&self, cause: Cause) {
-        let event = gst_video::UpstreamForceKeyUnitEvent::builder()
-            .all_headers(true)
-            .build();
-        let obj = self.obj();
-        if !obj.sink_pad().push_event(event) {
-            gst::debug!(
-                CAT,
-                imp = self,
-                "nobody upstream makes key frames ({cause:?})"
-            );
-        }
-    }
-
     fn wake_thread(&self) {
         if let Some(thread) = &*lock(&self.thread) {
             thread.wake();
@@ -452,50 +349,9 @@ impl HapSrtpSink {
     }
 }
 
-/// What the receiving thread calls.
-struct SinkListener(glib::WeakRef<super::HapSrtpSink>);
-
-impl Listener for SinkListener {
-    fn datagram(&self, datagram: &mut [u8]) {
-        let Some(obj) = self.0.upgrade() else { return };
-        let imp = obj.imp();
-        let moment = imp.moment();
-        if let Some(stream) = &mut imp.state().stream {
-            stream.handle_datagram(datagram, &moment);
-        }
-    }
-
-    fn update(&self) -> Option<Instant> {
-        let obj = self.0.upgrade()?;
-        let imp = obj.imp();
-        imp.dispatch_events();
-        let moment = imp.moment();
-        if let Some(Running { stream, transport }) = imp.state().running() {
-            stream.handle_timeout(moment.now);
-            stream.send_report(&transport, &moment);
-        }
-        imp.dispatch_events();
-        let mut state = imp.state();
-        state.running()?.stream.poll_timeout()
-    }
-}
-
 /// A lock whose holder panicked is as good as any: all data behind it are plain values.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Draws what RFC 3550 wants to be random; the SSRC only where none is set.
-fn lots(settings: &Settings) -> Result<Lots, String> {
-    let mut bytes = Zeroizing::new([0; 10]);
-    getrandom::fill(&mut *bytes).map_err(|error| format!("random numbers: {error}"))?;
-    let [s0, s1, s2, s3, n0, n1, t0, t1, t2, t3] = *bytes;
-    let random_ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
-    Ok(Lots {
-        ssrc: nonzero(settings.ssrc).unwrap_or(random_ssrc),
-        sequence: u16::from_be_bytes([n0, n1]) & 0x7fff,
-        timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
-    })
 }
 
 /// When a buffer is presented; the present, where it does not say.

@@ -21,7 +21,8 @@
 //! controller sends in READY waits in the socket.
 //!
 //! `sync` is true, as usual. `async` is **false**, other than usual: a live stream whose source
-//! is late, or that is suspended, must not keep its siblings from playing.
+//! is late, or that is suspended, must not keep its siblings from playing. `processing-deadline` is
+//! 0, which saves 20 ms of latency.
 //!
 //! Sender reports of all sinks of a process use one clock, so that a receiver can align audio and
 //! video that come from different pipelines too; for that, give them the same `cname` (the default
@@ -95,6 +96,7 @@
 use gst::glib;
 use gst::prelude::*;
 
+mod events;
 mod imp;
 mod media;
 mod moment;
@@ -105,6 +107,7 @@ mod receive_thread;
 mod send_buffer;
 mod settings;
 mod socket;
+mod state;
 mod stats;
 mod stream;
 mod timeline;

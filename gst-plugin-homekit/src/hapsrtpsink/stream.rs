@@ -178,6 +178,7 @@ impl Stream {
 
     /// Goes on with a key frame after a seek or a flush.
     pub(crate) fn begin_anew(&mut self) {
+        self.session.key_frame_missed();
         if let Some(media) = &mut self.media {
             media.payloader.restart();
         }

@@ -248,6 +248,17 @@ fn a_suspended_stream_sends_reports_only_and_resumes_with_a_key_frame() {
 }
 
 #[test]
+fn a_key_frame_that_was_dropped_while_suspended_is_asked_for_again() {
+    let mut bench = Bench::video();
+    bench.push(&key_frame(), 0);
+    bench.stream.set_active(false, bench.moment.now);
+    bench.feedback(controller().picture_loss(OURS));
+    bench.push(&key_frame(), 33);
+    bench.stream.set_active(true, bench.moment.now);
+    assert_eq!(bench.events(), [Event::KeyFrameWanted(Cause::Application)]);
+}
+
+#[test]
 fn feedback_asks_for_key_frames_one_at_a_time() {
     let mut bench = Bench::video();
     bench.push(&key_frame(), 0);

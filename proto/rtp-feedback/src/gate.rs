@@ -25,6 +25,11 @@ impl KeyFrameGate {
 
     /// A key frame has left.
     pub fn key_frame_sent(&mut self) {
+        self.reset();
+    }
+
+    /// No key frame is on its way any more.
+    pub fn reset(&mut self) {
         self.outstanding_since = None;
     }
 }

@@ -169,6 +169,11 @@ impl SenderSession {
         self.gate.key_frame_sent();
     }
 
+    /// A key frame that was asked for will not be sent: the stream was suspended, or flushed.
+    pub fn key_frame_missed(&mut self) {
+        self.gate.reset();
+    }
+
     /// The application wants a key frame; becomes [`Event::KeyFrameWanted`] unless one is on its
     /// way.
     pub fn request_key_frame(&mut self, now: Instant) {

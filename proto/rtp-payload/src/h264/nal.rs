@@ -10,6 +10,7 @@ use crate::error::need;
 pub(super) mod kind {
     pub(crate) const SLICE: u8 = 1;
     pub(crate) const IDR: u8 = 5;
+    pub(crate) const SEI: u8 = 6;
     pub(crate) const SPS: u8 = 7;
     pub(crate) const PPS: u8 = 8;
     pub(crate) const LAST_IN_STREAM: u8 = 23;
@@ -101,6 +102,31 @@ pub(super) fn is_intra_slice(nal: &[u8]) -> bool {
     let first_macroblock = bits.exp_golomb();
     let slice_type = bits.exp_golomb();
     first_macroblock.is_some() && matches!(slice_type, Some(2 | 7))
+}
+
+/// Whether an SEI holds a recovery point, payload type 6 (H.264 §D.1.8).
+pub(super) fn is_recovery_point(nal: &[u8]) -> bool {
+    let mut rest = nal.get(1..).unwrap_or_default();
+    while rest.len() > 2 {
+        let Some((kind, after)) = sei_number(rest) else {
+            return false;
+        };
+        if kind == 6 {
+            return true;
+        }
+        let Some((len, after)) = sei_number(after) else {
+            return false;
+        };
+        rest = after.get(len..).unwrap_or_default();
+    }
+    false
+}
+
+/// A payload type or size: bytes of 255 and a last one, added up (H.264 §7.3.2.3.1).
+fn sei_number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let full = bytes.iter().take_while(|&&byte| byte == 255).count();
+    let last = *bytes.get(full)?;
+    Some((255 * full + usize::from(last), &bytes[full + 1..]))
 }
 
 /// `seq_parameter_set_id` of an SPS or `pic_parameter_set_id` of a PPS (H.264 §7.3.2).
@@ -216,6 +242,18 @@ mod tests {
             actual: MAX_NAL_UNITS + 1,
         };
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn recovery_points_are_found_behind_other_messages() {
+        assert!(is_recovery_point(&[0x06, 6, 1, 0xc4, 0x80]));
+        assert!(is_recovery_point(&[
+            0x06, 1, 2, 0xaa, 0xbb, 6, 1, 0xc4, 0x80
+        ]));
+        assert!(!is_recovery_point(&[0x06, 1, 2, 6, 6, 0x80]));
+        assert!(!is_recovery_point(&[0x06, 255, 6, 1, 0xc4, 0x80]));
+        assert!(!is_recovery_point(&[0x06, 1, 200, 6, 6]));
+        assert!(!is_recovery_point(&[0x06]));
     }
 
     #[test]

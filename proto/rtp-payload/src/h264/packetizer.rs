@@ -116,15 +116,19 @@ impl Packetizer {
     }
 
     /// An IDR picture; or, since cameras with open GOPs never send one, an intra picture with an
-    /// SPS before it.
+    /// SPS or a recovery point before it.
     fn is_random_access_point(&self, data: &[u8]) -> bool {
-        let mut nals = self.nals.iter().map(|nal| &data[nal.clone()]);
-        let has = |wanted| move |nal: &[u8]| kind_of(nal[0]) == wanted;
-        if nals.clone().any(has(kind::IDR)) {
+        let nals = || self.nals.iter().map(|nal| &data[nal.clone()]);
+        if nals().any(|nal| kind_of(nal[0]) == kind::IDR) {
             return true;
         }
-        let mut slices = nals.clone().filter(|nal| is_slice(nal[0]));
-        nals.any(has(kind::SPS)) && slices.all(nal::is_intra_slice)
+        let announced = nals().any(|nal| match kind_of(nal[0]) {
+            kind::SPS => true,
+            kind::SEI => nal::is_recovery_point(nal),
+            _ => false,
+        });
+        let mut slices = nals().filter(|nal| is_slice(nal[0]));
+        announced && slices.all(nal::is_intra_slice)
     }
 
     fn cut<'a>(&'a self, data: &'a [u8], key: bool, with_sets: bool) -> AccessUnit<'a> {
@@ -395,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn an_intra_picture_with_sps_is_a_key_frame() {
+    fn an_intra_picture_with_sps_or_recovery_point_is_a_key_frame() {
         let mut packetizer = Packetizer::new(1356);
         let intra: &[u8] = &[0x41, 0b1000_1000, 0xff];
         let data = annex_b(&[SPS, PPS, intra, intra]);
@@ -410,7 +414,11 @@ mod tests {
             .access_unit(&without_sps, Format::AnnexB)
             .unwrap();
         assert!(!access_unit.is_key());
-        let mixed = annex_b(&[SPS, PPS, intra, DELTA]);
+        let recovery_point: &[u8] = &[0x06, 6, 1, 0xc4, 0x80];
+        let recovery = annex_b(&[recovery_point, intra]);
+        let access_unit = packetizer.access_unit(&recovery, Format::AnnexB).unwrap();
+        assert!(access_unit.is_key());
+        let mixed = annex_b(&[SPS, PPS, recovery_point, intra, DELTA]);
         assert!(
             !packetizer
                 .access_unit(&mixed, Format::AnnexB)
