@@ -5,11 +5,6 @@ use crate::{Chain, Element};
 /// Bitrate of controllers' usual requests.
 pub const OPUS_KBPS: u32 = 24;
 
-/// Decodes whatever it gets.
-pub fn decode_audio() -> Element {
-    Element::new("decodebin")
-}
-
 /// Raw sound of any kind to mono Opus, 20 ms, VBR, without pauses.
 ///
 /// Mode and bandwidth are fixed so that all packets share one TOC byte: only then can they be joined into packets of 40 or

@@ -12,12 +12,12 @@ mod source;
 mod video;
 mod viewer;
 
-pub use audio::{OPUS_KBPS, decode_audio, opus_encoder, silence};
+pub use audio::{OPUS_KBPS, opus_encoder, silence};
 pub use chain::{Chain, Element};
 pub use encoder::{
     EncoderSettings, H264_ENCODERS, H264Level, H264Profile, custom_encoder, h264_caps, h264_encoder,
 };
 pub use presets::{PRESETS, Preset};
 pub use source::{file, rtsp, test_audio, test_video};
-pub use video::{decode, fit, jpeg};
+pub use video::{fit, jpeg};
 pub use viewer::{SrtpSink, viewer};

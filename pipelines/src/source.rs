@@ -15,7 +15,10 @@ pub fn test_video(width: u32, height: u32, fps: u32, clock: bool) -> Chain {
     ));
     let chain = picture.to(caps);
     if clock {
-        chain.to(clock_overlay(height))
+        // The overlay would leave the drawing to the next element if that claims to be able to.
+        chain
+            .to(clock_overlay(height))
+            .to(Element::caps("video/x-raw"))
     } else {
         chain
     }

@@ -1,11 +1,6 @@
-//! Decoding, fitting into a size, JPEG.
+//! Fitting into a size, JPEG.
 
 use crate::{Chain, Element};
-
-/// Decodes whatever it gets with the best decoder registered.
-pub fn decode() -> Element {
-    Element::new("decodebin")
-}
 
 /// Fits raw video into exactly `width` x `height` square pixels: aspect ratio kept, borders added.
 pub fn fit(width: u32, height: u32) -> Chain {

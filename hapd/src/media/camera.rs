@@ -42,8 +42,19 @@ impl Camera {
         let tracks = Tracks::new();
         let handle = source::spawn(source.clone(), tracks.clone());
         let snapshots = Snapshots::new(source.name.clone(), tracks.clone());
-        let shared = Shared { source, tracks, variants: Streams::default(), sounds: Streams::default() };
-        Self { inner: Arc::new(Inner { shared: Arc::new(shared), snapshots, source: handle }) }
+        let shared = Shared {
+            source,
+            tracks,
+            variants: Streams::default(),
+            sounds: Streams::default(),
+        };
+        Self {
+            inner: Arc::new(Inner {
+                shared: Arc::new(shared),
+                snapshots,
+                source: handle,
+            }),
+        }
     }
 
     /// State and media now.

@@ -85,7 +85,9 @@ impl Derived {
 
 impl fmt::Debug for Derived {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Derived").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("Derived")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +103,12 @@ impl<K> Default for Streams<K> {
 
 impl<K: Hash + Eq + Clone + Send + fmt::Debug + 'static> Streams<K> {
     /// The stream of this key: the running one, or a new one made by `recipe`.
-    pub(super) fn get<R: Recipe + 'static>(&self, key: &K, tracks: &Arc<Tracks>, recipe: impl FnOnce() -> R) -> Arc<Derived> {
+    pub(super) fn get<R: Recipe + 'static>(
+        &self,
+        key: &K,
+        tracks: &Arc<Tracks>,
+        recipe: impl FnOnce() -> R,
+    ) -> Arc<Derived> {
         let mut streams = lock(&self.0);
         if let Some(derived) = streams.get(key) {
             return derived.clone();
@@ -120,13 +127,27 @@ impl<K: Hash + Eq + Clone + Send + fmt::Debug + 'static> Streams<K> {
         let (sender, inbox) = mpsc::channel();
         let failure = Arc::<Failure>::default();
         let stream = Fanout::new(Limits::VIDEO);
-        let derived = Arc::new(Derived { stream: stream.clone(), actor: sender.clone(), failure: failure.clone() });
+        let derived = Arc::new(Derived {
+            stream: stream.clone(),
+            actor: sender.clone(),
+            failure: failure.clone(),
+        });
         let (alive, told) = (Arc::new(()), sender.clone());
         tracks.listen(&alive, move || drop(told.send(Msg::Changed)));
-        let mut actor =
-            Actor { recipe, stream, sender, inbox, failure: failure.clone(), attempt: 0, run: 0, _alive: alive };
+        let mut actor = Actor {
+            recipe,
+            stream,
+            sender,
+            inbox,
+            failure: failure.clone(),
+            attempt: 0,
+            run: 0,
+            _alive: alive,
+        };
         let unused = self.unused_check(key, &derived);
-        let spawned = thread::Builder::new().name("media-derived".into()).spawn(move || actor.run(&unused));
+        let spawned = thread::Builder::new()
+            .name("media-derived".into())
+            .spawn(move || actor.run(&unused));
         if let Err(error) = spawned {
             failure.set(format!("no thread for a stream: {error}"));
         }
@@ -134,7 +155,11 @@ impl<K: Hash + Eq + Clone + Send + fmt::Debug + 'static> Streams<K> {
     }
 
     /// Whether nobody but the map holds the stream any more; if so it is taken out.
-    fn unused_check(&self, key: &K, derived: &Arc<Derived>) -> impl Fn(bool) -> bool + Send + 'static {
+    fn unused_check(
+        &self,
+        key: &K,
+        derived: &Arc<Derived>,
+    ) -> impl Fn(bool) -> bool + Send + 'static {
         let (streams, key, derived) = (self.0.clone(), key.clone(), Arc::downgrade(derived));
         move |remove| {
             let mut streams = lock(&streams);
@@ -190,7 +215,8 @@ struct Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.alive.store(false, std::sync::atomic::Ordering::Release);
+        self.alive
+            .store(false, std::sync::atomic::Ordering::Release);
     }
 }
 
@@ -226,7 +252,12 @@ impl<R: Recipe> Actor<R> {
         }
     }
 
-    fn next_way(&mut self, reason: String, unused: &impl Fn(bool) -> bool, since: &mut Option<Instant>) -> Next {
+    fn next_way(
+        &mut self,
+        reason: String,
+        unused: &impl Fn(bool) -> bool,
+        since: &mut Option<Instant>,
+    ) -> Next {
         tracing::warn!(%reason, "a stream cannot be made this way");
         self.attempt += 1;
         let caps = self.recipe.input().and_then(|input| input.caps());
@@ -235,7 +266,15 @@ impl<R: Recipe> Actor<R> {
             self.failure.set(reason);
             self.attempt = 0;
         }
-        self.pause(if all_tried { Duration::from_secs(3) } else { Duration::ZERO }, unused, since)
+        self.pause(
+            if all_tried {
+                Duration::from_secs(3)
+            } else {
+                Duration::ZERO
+            },
+            unused,
+            since,
+        )
     }
 
     /// `None` if the input has delivered nothing yet.
@@ -246,46 +285,87 @@ impl<R: Recipe> Actor<R> {
             return Ok(None);
         }
         self.run += 1;
-        let chain = self.recipe.chain(caps.as_ref(), self.attempt).ok_or("no way to make it")?;
-        let bin = gst::parse::bin_from_description(&chain, true).map_err(|e| e.message().to_owned())?;
-        let run = self.assemble(&bin, input, caps).map_err(|e| e.to_string())?;
+        let chain = self
+            .recipe
+            .chain(caps.as_ref(), self.attempt)
+            .ok_or("no way to make it")?;
+        let bin =
+            gst::parse::bin_from_description(&chain, true).map_err(|e| e.message().to_owned())?;
+        let run = self
+            .assemble(&bin, input, caps)
+            .map_err(|e| e.to_string())?;
         Ok(Some(run))
     }
 
-    fn assemble(&self, bin: &gst::Bin, input: Option<Arc<Fanout>>, caps: Option<gst::Caps>) -> Result<Run, gst::glib::BoolError> {
+    fn assemble(
+        &self,
+        bin: &gst::Bin,
+        input: Option<Arc<Fanout>>,
+        caps: Option<gst::Caps>,
+    ) -> Result<Run, gst::glib::BoolError> {
         let alive = Arc::new(AtomicBool::new(true));
         let (run, sender) = (self.run, self.sender.clone());
         let note = move |note| drop(sender.send(Msg::Note(run, note)));
-        let sink = intake::sink(self.recipe.codec(), self.stream.clone(), Pace::AsItComes, alive.clone(), note);
+        let sink = intake::sink(
+            self.recipe.codec(),
+            self.stream.clone(),
+            Pace::AsItComes,
+            alive.clone(),
+            note,
+        );
         let pipeline = gst::Pipeline::new();
         clock::share(&pipeline);
         let sender = self.sender.clone();
-        let pipeline = Running::new(pipeline, Arc::default(), move |event| drop(sender.send(Msg::Bus(run, event))));
+        let pipeline = Running::new(pipeline, Arc::default(), move |event| {
+            drop(sender.send(Msg::Bus(run, event)))
+        });
         pipeline.add(bin)?;
         pipeline.add(&sink)?;
         bin.link(&sink)?;
-        self.recipe.prepare(bin, input.as_ref().and_then(|input| input.newest()));
+        self.recipe
+            .prepare(bin, input.as_ref().and_then(|input| input.newest()));
+        let source = bin
+            .by_name("in")
+            .and_then(|e| e.downcast::<gst_app::AppSrc>().ok());
+        source.iter().for_each(feed::set_up);
         if pipeline.set_state(gst::State::Playing).is_err() {
             // The reason follows on the bus.
             tracing::debug!("a derived stream does not start");
         }
-        let input = match (input, bin.by_name("in").and_then(|e| e.downcast::<gst_app::AppSrc>().ok())) {
+        let input = match (input, source) {
             (Some(input), Some(source)) => Some(self.connect(&input, source, caps.as_ref())),
             _ => None,
         };
         let (started, delivered) = (Instant::now(), false);
-        Ok(Run { _input: input, pipeline, sink, built_for: caps, alive, started, delivered })
+        Ok(Run {
+            _input: input,
+            pipeline,
+            sink,
+            built_for: caps,
+            alive,
+            started,
+            delivered,
+        })
     }
 
-    fn connect(&self, input: &Arc<Fanout>, source: gst_app::AppSrc, caps: Option<&gst::Caps>) -> Subscription {
-        feed::set_up(&source);
+    fn connect(
+        &self,
+        input: &Arc<Fanout>,
+        source: gst_app::AppSrc,
+        caps: Option<&gst::Caps>,
+    ) -> Subscription {
         let (run, sender) = (self.run, self.sender.clone());
         let queue = feed::Fixed::new(source, move || drop(sender.send(Msg::Reshaped(run))));
         let limit = caps.map(|caps| self.recipe.limit(caps)).unwrap_or_default();
         input.subscribe(queue, Join::Group, limit, &Arc::default())
     }
 
-    fn supervise(&mut self, mut run: Run, unused: &impl Fn(bool) -> bool, since: &mut Option<Instant>) -> Next {
+    fn supervise(
+        &mut self,
+        mut run: Run,
+        unused: &impl Fn(bool) -> bool,
+        since: &mut Option<Instant>,
+    ) -> Next {
         let mut tick = Instant::now() + TICK;
         loop {
             let left = tick.saturating_duration_since(Instant::now());
@@ -325,7 +405,11 @@ impl<R: Recipe> Actor<R> {
             BusEvent::Error { error, debug } => {
                 let reason = format!("{} ({})", error.message(), debug.as_deref().unwrap_or(""));
                 tracing::warn!(%reason, "derived stream");
-                Some(if run.delivered { Next::Again } else { Next::Failed(error.message().to_owned()) })
+                Some(if run.delivered {
+                    Next::Again
+                } else {
+                    Next::Failed(error.message().to_owned())
+                })
             }
             BusEvent::Latency => {
                 let _ = run.pipeline.recalculate_latency();
@@ -347,11 +431,17 @@ impl<R: Recipe> Actor<R> {
 
     /// Looks whether it works, and asks for a key frame where the last one is too old.
     fn look_after(&self, run: &Run) -> Option<Next> {
-        let fed = self.recipe.input().is_none_or(|input| input.silent_for().is_some_and(|silent| silent < TICK));
+        let fed = self
+            .recipe
+            .input()
+            .is_none_or(|input| input.silent_for().is_some_and(|silent| silent < TICK));
         if fed && !run.delivered && run.started.elapsed() > SILENT {
             return Some(Next::Failed("it makes nothing of what it gets".to_owned()));
         }
-        let key = self.stream.key_frame().map(|frame| clock::since(frame.time()));
+        let key = self
+            .stream
+            .key_frame()
+            .map(|frame| clock::since(frame.time()));
         if self.recipe.codec() == Codec::H264 && key.is_some_and(|age| age > KEY_DISTANCE) {
             send_key_unit_request(&run.sink);
         }
@@ -359,14 +449,26 @@ impl<R: Recipe> Actor<R> {
     }
 
     /// Waits without a pipeline.
-    fn pause(&self, time: Duration, unused: &impl Fn(bool) -> bool, since: &mut Option<Instant>) -> Next {
+    fn pause(
+        &self,
+        time: Duration,
+        unused: &impl Fn(bool) -> bool,
+        since: &mut Option<Instant>,
+    ) -> Next {
         let until = Instant::now() + time;
-        while let Ok(msg) = self.inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        while let Ok(msg) = self
+            .inbox
+            .recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
             if matches!(msg, Msg::Changed) {
                 break;
             }
         }
-        if is_over(unused, since) { Next::Done } else { Next::Again }
+        if is_over(unused, since) {
+            Next::Done
+        } else {
+            Next::Again
+        }
     }
 }
 

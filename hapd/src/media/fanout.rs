@@ -72,8 +72,6 @@ pub(super) enum Join {
     Group,
     /// With the newest key frame as a still, then from the next one on: for encoders that make one when asked.
     Still,
-    /// From the next key frame on.
-    Next,
 }
 
 /// How much is kept.
@@ -171,11 +169,6 @@ impl Fanout {
         self.lock().wait_for_key();
     }
 
-    /// Forgets what the stream was: its source has none any more.
-    pub(super) fn clear_caps(&self) {
-        self.lock().caps = None;
-    }
-
     /// Adds a reader. It ends when the subscription is dropped or its queue says so. Frames it was too slow for are
     /// counted in `dropped`.
     pub(super) fn subscribe(
@@ -195,7 +188,10 @@ impl Fanout {
             dropped: dropped.clone(),
         };
         state.next_id += 1;
-        let subscription = Subscription { fanout: Arc::downgrade(self), id: reader.id };
+        let subscription = Subscription {
+            fanout: Arc::downgrade(self),
+            id: reader.id,
+        };
         if state.start(&mut reader, join) == Flow::Go {
             state.readers.push(reader);
         }
@@ -276,10 +272,13 @@ impl State {
         let frames = match join {
             Join::Group if !self.broken => self.group.len(),
             Join::Group | Join::Still => self.group.len().min(1),
-            Join::Next => 0,
         };
         let whole = join == Join::Group && !self.broken;
-        reader.phase = if whole { Phase::Following } else { Phase::Joining };
+        reader.phase = if whole {
+            Phase::Following
+        } else {
+            Phase::Joining
+        };
         for frame in self.group.iter().take(frames) {
             reader.allowance.frames += 1;
             reader.allowance.bytes += frame.buffer.size() as u64;
@@ -453,15 +452,24 @@ mod tests {
         let slow = Kept::default();
         let quick = Kept::default();
         let (slow_lost, quick_lost) = (Arc::default(), Arc::default());
-        let five = Backlog { frames: 5, bytes: 1 << 20 };
-        let _slow = fanout.subscribe(slow.clone(), Join::Next, five, &slow_lost);
-        let _quick = fanout.subscribe(quick.clone(), Join::Next, PLENTY, &quick_lost);
+        let five = Backlog {
+            frames: 5,
+            bytes: 1 << 20,
+        };
+        let _slow = fanout.subscribe(slow.clone(), Join::Still, five, &slow_lost);
+        let _quick = fanout.subscribe(quick.clone(), Join::Still, PLENTY, &quick_lost);
         publish_second(&fanout, 1);
         slow.drain();
         fanout.publish(frame(1990, false));
         publish_second(&fanout, 2);
         assert_eq!(slow.times(), [2000, 2100, 2200, 2300, 2400]);
-        assert_eq!((slow_lost.load(Ordering::Relaxed), quick_lost.load(Ordering::Relaxed)), (11, 0));
+        assert_eq!(
+            (
+                slow_lost.load(Ordering::Relaxed),
+                quick_lost.load(Ordering::Relaxed)
+            ),
+            (11, 0)
+        );
         assert_eq!(quick.times().len(), 21);
     }
 
@@ -470,10 +478,15 @@ mod tests {
         let fanout = Fanout::new(limits(1 << 20));
         publish_second(&fanout, 1);
         let kept = Kept::default();
-        let _subscription = read(&fanout, &kept, Join::Group, Backlog {
+        let _subscription = read(
+            &fanout,
+            &kept,
+            Join::Group,
+            Backlog {
                 frames: 3,
                 bytes: 1 << 20,
-            });
+            },
+        );
         fanout.publish(frame(2000, false));
         fanout.publish(frame(2100, false));
         assert_eq!(kept.times().len(), 12);
@@ -513,7 +526,7 @@ mod tests {
     fn a_change_of_caps_waits_for_a_key_frame() {
         let fanout = Fanout::new(limits(1 << 20));
         let kept = Kept::default();
-        let _subscription = read(&fanout, &kept, Join::Next, PLENTY);
+        let _subscription = read(&fanout, &kept, Join::Still, PLENTY);
         fanout.publish(frame(1000, true));
         let mut other = frame(1100, false);
         other.caps = gst::Caps::builder("video/x-h265").build();
@@ -543,7 +556,7 @@ mod tests {
     fn dropping_the_subscription_ends_the_reader() {
         let fanout = Fanout::new(limits(1 << 20));
         let kept = Kept::default();
-        let subscription = read(&fanout, &kept, Join::Next, PLENTY);
+        let subscription = read(&fanout, &kept, Join::Still, PLENTY);
         assert_eq!(fanout.readers(), 1);
         drop(subscription);
         fanout.publish(frame(1, true));
@@ -561,7 +574,7 @@ mod tests {
     fn frames_are_shared_not_copied() {
         let fanout = Fanout::new(limits(1 << 20));
         let kept = Kept::default();
-        let _subscription = read(&fanout, &kept, Join::Next, PLENTY);
+        let _subscription = read(&fanout, &kept, Join::Still, PLENTY);
         let frame = frame(1, true);
         let memory = frame.buffer.as_ptr();
         fanout.publish(frame);

@@ -8,7 +8,10 @@ use super::fanout::{Backlog, Fanout, Join, Subscription};
 use super::feed::Switch;
 
 /// Frames that may wait for a viewer. Sending does not block: more than a few wait only when the system does.
-const LIMIT: Backlog = Backlog { frames: 150, bytes: 8 << 20 };
+const LIMIT: Backlog = Backlog {
+    frames: 150,
+    bytes: 8 << 20,
+};
 
 /// The stream behind a choice.
 #[derive(Clone)]
@@ -53,7 +56,12 @@ pub(super) struct Leg<C> {
 impl<C: PartialEq> Leg<C> {
     /// Frames the viewer was too slow for are counted in `dropped`.
     pub(super) fn new(switch: Switch, dropped: Arc<AtomicU64>) -> Self {
-        Self { switch, feeding: None, pending: None, dropped }
+        Self {
+            switch,
+            feeding: None,
+            pending: None,
+            dropped,
+        }
     }
 
     /// What feeds, or will.
@@ -72,15 +80,26 @@ impl<C: PartialEq> Leg<C> {
 
     /// Lets `feed` take over at its next key frame.
     pub(super) fn attach(&mut self, choice: C, feed: Feed) {
-        let line = self.switch.next();
+        let line = self.switch.next(matches!(feed, Feed::Made(_)));
         let number = line.number();
-        let subscription = feed.stream().subscribe(line, feed.join(), LIMIT, &self.dropped);
-        self.pending = Some(Attached { choice, number, feed, _subscription: subscription });
+        let subscription = feed
+            .stream()
+            .subscribe(line, feed.join(), LIMIT, &self.dropped);
+        self.pending = Some(Attached {
+            choice,
+            number,
+            feed,
+            _subscription: subscription,
+        });
     }
 
     /// The line of this number feeds now.
     pub(super) fn taken_over(&mut self, number: u64) {
-        if self.pending.as_ref().is_some_and(|pending| pending.number == number) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.number == number)
+        {
             self.feeding = self.pending.take();
         }
     }

@@ -17,6 +17,7 @@
 
 mod camera;
 mod clock;
+mod decoders;
 mod derived;
 mod fanout;
 mod feed;
@@ -39,8 +40,9 @@ mod transcode;
 
 pub use camera::Camera;
 pub use params::{
-    AudioParams, CameraSource, H264Level, H264Profile, MediaEndpoint, MediaError, Passthrough, RtspTransport,
-    SALT_LENGTH, Secret, SessionEndpoints, Source, SrtpKey, SrtpSuite, VideoChange, VideoParams,
+    AudioParams, CameraSource, H264Level, H264Profile, MediaEndpoint, MediaError, Passthrough,
+    RtspTransport, SALT_LENGTH, Secret, SessionEndpoints, Source, SrtpKey, SrtpSuite, VideoChange,
+    VideoParams,
 };
 pub use running::live_pipelines;
 pub use session::{Session, SessionEvent, SessionStats, StreamStats};
@@ -56,7 +58,8 @@ pub fn init() -> Result<(), MediaError> {
     static REGISTERED: std::sync::OnceLock<Result<(), MediaError>> = std::sync::OnceLock::new();
     let register = || {
         gst::init().map_err(|_| MediaError::MissingElement("GStreamer".into()))?;
-        gsthomekit::plugin_register_static().map_err(|_| MediaError::MissingElement("hapsrtpsink".into()))
+        gsthomekit::plugin_register_static()
+            .map_err(|_| MediaError::MissingElement("hapsrtpsink".into()))
     };
     REGISTERED.get_or_init(register).clone()
 }

@@ -258,7 +258,9 @@ impl VideoParams {
         check_picture(self.width, self.height, self.fps)?;
         check_payload_type(self.payload_type)?;
         match self.mtu {
-            Some(mtu) if mtu < SMALLEST_MTU => Err(MediaError::Invalid(format!("MTU of {mtu} bytes"))),
+            Some(mtu) if mtu < SMALLEST_MTU => {
+                Err(MediaError::Invalid(format!("MTU of {mtu} bytes")))
+            }
             _ => Ok(()),
         }
     }
@@ -282,13 +284,17 @@ pub(super) fn check_size(width: u16, height: u16) -> Result<(), MediaError> {
     if PIXELS.contains(&width) && PIXELS.contains(&height) {
         return Ok(());
     }
-    Err(MediaError::Invalid(format!("size {width}x{height}: each side has 16 to 4096 pixels")))
+    Err(MediaError::Invalid(format!(
+        "size {width}x{height}: each side has 16 to 4096 pixels"
+    )))
 }
 
 fn check_picture(width: u16, height: u16, fps: u8) -> Result<(), MediaError> {
     check_size(width, height)?;
     if width % 2 != 0 || height % 2 != 0 {
-        return Err(MediaError::Invalid(format!("size {width}x{height}: H.264 has even sides")));
+        return Err(MediaError::Invalid(format!(
+            "size {width}x{height}: H.264 has even sides"
+        )));
     }
     match fps {
         1..=120 => Ok(()),
@@ -300,7 +306,9 @@ fn check_payload_type(payload_type: u8) -> Result<(), MediaError> {
     match payload_type {
         // RTCP would be taken for it (RFC 5761 §4).
         0..64 | 96..128 => Ok(()),
-        _ => Err(MediaError::Invalid(format!("RTP payload type {payload_type}"))),
+        _ => Err(MediaError::Invalid(format!(
+            "RTP payload type {payload_type}"
+        ))),
     }
 }
 
@@ -317,7 +325,9 @@ pub struct VideoChange {
 
 impl VideoChange {
     pub(super) fn check(&self) -> Result<(), MediaError> {
-        self.attributes.map_or(Ok(()), |(width, height, fps)| check_picture(width, height, fps))
+        self.attributes.map_or(Ok(()), |(width, height, fps)| {
+            check_picture(width, height, fps)
+        })
     }
 }
 
@@ -344,7 +354,10 @@ impl AudioParams {
     pub(super) fn check(&self) -> Result<(), MediaError> {
         check_payload_type(self.payload_type)?;
         if !matches!(self.sample_rate, 8000 | 12000 | 16000 | 24000 | 48000) {
-            return Err(MediaError::Invalid(format!("Opus clock of {} Hz", self.sample_rate)));
+            return Err(MediaError::Invalid(format!(
+                "Opus clock of {} Hz",
+                self.sample_rate
+            )));
         }
         match self.packet_time_ms {
             20 | 40 | 60 | 80 | 100 | 120 => Ok(()),

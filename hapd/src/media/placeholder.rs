@@ -14,11 +14,20 @@ const LIGHT: u8 = 0xd0;
 pub(super) fn picture(width: u16, height: u16, lines: &[&str]) -> Option<Frame> {
     let mut canvas = Canvas::new(width.into(), height.into());
     canvas.write(lines);
-    let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Gray8, width.into(), height.into());
-    let info = info.par(gst::Fraction::new(1, 1)).fps(gst::Fraction::new(0, 1)).build().ok()?;
+    let info =
+        gst_video::VideoInfo::builder(gst_video::VideoFormat::Gray8, width.into(), height.into());
+    let info = info
+        .par(gst::Fraction::new(1, 1))
+        .fps(gst::Fraction::new(0, 1))
+        .build()
+        .ok()?;
     let mut buffer = gst::Buffer::from_mut_slice(canvas.padded(info.stride()[0] as usize));
     buffer.get_mut()?.set_pts(gst::ClockTime::ZERO);
-    Some(Frame { buffer, caps: info.to_caps().ok()?, key: true })
+    Some(Frame {
+        buffer,
+        caps: info.to_caps().ok()?,
+        key: true,
+    })
 }
 
 struct Canvas {
@@ -29,7 +38,11 @@ struct Canvas {
 
 impl Canvas {
     fn new(width: usize, height: usize) -> Self {
-        Self { width, height, pixels: vec![DARK; width * height] }
+        Self {
+            width,
+            height,
+            pixels: vec![DARK; width * height],
+        }
     }
 
     fn write(&mut self, lines: &[&str]) {
@@ -86,7 +99,10 @@ fn broken(lines: &[&str], columns: usize) -> Vec<String> {
     let mut out = Vec::new();
     for line in lines {
         let mut current = String::new();
-        for word in line.split_whitespace().flat_map(|word| chunks(word, columns)) {
+        for word in line
+            .split_whitespace()
+            .flat_map(|word| chunks(word, columns))
+        {
             if !current.is_empty() && current.len() + 1 + word.len() > columns {
                 out.push(std::mem::take(&mut current));
             }
@@ -102,8 +118,20 @@ fn broken(lines: &[&str], columns: usize) -> Vec<String> {
 
 /// A word in capitals, one byte per letter, in pieces that fit.
 fn chunks(word: &str, columns: usize) -> Vec<String> {
-    let letters: Vec<char> = word.chars().map(|c| if c.is_ascii() { c.to_ascii_uppercase() } else { '*' }).collect();
-    letters.chunks(columns).map(|piece| piece.iter().collect()).collect()
+    let letters: Vec<char> = word
+        .chars()
+        .map(|c| {
+            if c.is_ascii() {
+                c.to_ascii_uppercase()
+            } else {
+                '*'
+            }
+        })
+        .collect();
+    letters
+        .chunks(columns)
+        .map(|piece| piece.iter().collect())
+        .collect()
 }
 
 /// Seven rows of five pixels, the leftmost in bit 4.
@@ -167,28 +195,38 @@ mod tests {
     fn drawn(width: usize, height: usize, lines: &[&str]) -> Vec<String> {
         let mut canvas = Canvas::new(width, height);
         canvas.write(lines);
-        let row = |row: &[u8]| row.iter().map(|p| if *p == LIGHT { '#' } else { '.' }).collect();
+        let row = |row: &[u8]| {
+            row.iter()
+                .map(|p| if *p == LIGHT { '#' } else { '.' })
+                .collect()
+        };
         canvas.pixels.chunks(width).map(row).collect()
     }
 
     #[test]
     fn letters_are_drawn() {
         let rows = drawn(16, 16, &["Hi"]);
-        assert_eq!(&rows[2..10], [
-            "..#...#..###....",
-            "..#...#...#.....",
-            "..#...#...#.....",
-            "..#####...#.....",
-            "..#...#...#.....",
-            "..#...#...#.....",
-            "..#...#..###....",
-            "................",
-        ]);
+        assert_eq!(
+            &rows[2..10],
+            [
+                "..#...#..###....",
+                "..#...#...#.....",
+                "..#...#...#.....",
+                "..#####...#.....",
+                "..#...#...#.....",
+                "..#...#...#.....",
+                "..#...#..###....",
+                "................",
+            ]
+        );
     }
 
     #[test]
     fn long_lines_are_broken_at_spaces() {
-        assert_eq!(broken(&["no picture", "connection refused"], 10), ["NO PICTURE", "CONNECTION", "REFUSED"]);
+        assert_eq!(
+            broken(&["no picture", "connection refused"], 10),
+            ["NO PICTURE", "CONNECTION", "REFUSED"]
+        );
         assert_eq!(broken(&["abcdefgh ij"], 3), ["ABC", "DEF", "GH", "IJ"]);
         assert_eq!(broken(&["Tür"], 9), ["T*R"]);
     }
@@ -196,7 +234,11 @@ mod tests {
     #[test]
     fn every_size_can_be_written_on() {
         for (width, height) in [(16, 16), (17, 4096), (4096, 16), (320, 240), (1921, 1081)] {
-            let rows = drawn(width, height, &["no picture", "not authorised: check user name and password"]);
+            let rows = drawn(
+                width,
+                height,
+                &["no picture", "not authorised: check user name and password"],
+            );
             assert_eq!((rows.len(), rows[0].len()), (height, width));
             assert!(rows.iter().any(|row| row.contains('#')), "{width}x{height}");
         }
@@ -207,6 +249,9 @@ mod tests {
         gst::init().unwrap();
         let frame = picture(321, 241, &["x"]).unwrap();
         let info = gst_video::VideoInfo::from_caps(&frame.caps).unwrap();
-        assert_eq!((info.width(), info.height(), info.size()), (321, 241, frame.buffer.size()));
+        assert_eq!(
+            (info.width(), info.height(), info.size()),
+            (321, 241, frame.buffer.size())
+        );
     }
 }

@@ -65,7 +65,10 @@ fn bus_event(message: &gst::Message) -> Option<BusEvent> {
         gst::MessageView::Eos(_) => BusEvent::Eos,
         gst::MessageView::Latency(_) => BusEvent::Latency,
         gst::MessageView::Element(m) => {
-            let name = message.src().map(|src| src.name().to_string()).unwrap_or_default();
+            let name = message
+                .src()
+                .map(|src| src.name().to_string())
+                .unwrap_or_default();
             BusEvent::Element(name, m.structure()?.to_owned())
         }
         _ => return None,

@@ -4,7 +4,11 @@ use super::params::{H264Profile, Passthrough, VideoParams};
 use super::status::VideoInfo;
 
 /// `Ok` if the source's own video will do for the viewer, else why not.
-pub(super) fn passthrough(source: &VideoInfo, wanted: &VideoParams, policy: Passthrough) -> Result<(), &'static str> {
+pub(super) fn passthrough(
+    source: &VideoInfo,
+    wanted: &VideoParams,
+    policy: Passthrough,
+) -> Result<(), &'static str> {
     if policy == Passthrough::Never {
         return Err("configured");
     }
@@ -83,28 +87,105 @@ mod tests {
     #[test]
     fn what_suits_is_passed_through() {
         assert_eq!(auto(&source()), Ok(()));
-        assert_eq!(auto(&VideoInfo { width: 640, height: 360, ..source() }), Ok(()));
-        assert_eq!(auto(&VideoInfo { profile: Some("baseline".into()), ..source() }), Ok(()));
+        assert_eq!(
+            auto(&VideoInfo {
+                width: 640,
+                height: 360,
+                ..source()
+            }),
+            Ok(())
+        );
+        assert_eq!(
+            auto(&VideoInfo {
+                profile: Some("baseline".into()),
+                ..source()
+            }),
+            Ok(())
+        );
     }
 
     #[test]
     fn what_does_not_is_transcoded() {
-        assert_eq!(auto(&VideoInfo { codec: "h265".into(), ..source() }), Err("codec"));
-        assert_eq!(auto(&VideoInfo { profile: Some("high".into()), ..source() }), Err("profile"));
-        assert_eq!(auto(&VideoInfo { profile: Some("high-10".into()), ..source() }), Err("profile"));
-        assert_eq!(auto(&VideoInfo { profile: None, ..source() }), Err("profile"));
-        assert_eq!(auto(&VideoInfo { reordered: true, ..source() }), Err("B-frames"));
-        assert_eq!(auto(&VideoInfo { width: 1920, height: 1080, ..source() }), Err("size"));
-        assert_eq!(auto(&VideoInfo { width: 720, height: 1280, ..source() }), Err("size"));
-        assert_eq!(auto(&VideoInfo { width: 0, height: 0, ..source() }), Err("size"));
+        assert_eq!(
+            auto(&VideoInfo {
+                codec: "h265".into(),
+                ..source()
+            }),
+            Err("codec")
+        );
+        assert_eq!(
+            auto(&VideoInfo {
+                profile: Some("high".into()),
+                ..source()
+            }),
+            Err("profile")
+        );
+        assert_eq!(
+            auto(&VideoInfo {
+                profile: Some("high-10".into()),
+                ..source()
+            }),
+            Err("profile")
+        );
+        assert_eq!(
+            auto(&VideoInfo {
+                profile: None,
+                ..source()
+            }),
+            Err("profile")
+        );
+        assert_eq!(
+            auto(&VideoInfo {
+                reordered: true,
+                ..source()
+            }),
+            Err("B-frames")
+        );
+        assert_eq!(
+            auto(&VideoInfo {
+                width: 1920,
+                height: 1080,
+                ..source()
+            }),
+            Err("size")
+        );
+        assert_eq!(
+            auto(&VideoInfo {
+                width: 720,
+                height: 1280,
+                ..source()
+            }),
+            Err("size")
+        );
+        assert_eq!(
+            auto(&VideoInfo {
+                width: 0,
+                height: 0,
+                ..source()
+            }),
+            Err("size")
+        );
     }
 
     #[test]
     fn the_configuration_decides_first() {
-        let large = VideoInfo { width: 4096, reordered: true, ..source() };
+        let large = VideoInfo {
+            width: 4096,
+            reordered: true,
+            ..source()
+        };
         assert_eq!(passthrough(&large, &wanted(), Passthrough::Always), Ok(()));
-        assert_eq!(passthrough(&source(), &wanted(), Passthrough::Never), Err("configured"));
-        let h265 = VideoInfo { codec: "h265".into(), ..source() };
-        assert_eq!(passthrough(&h265, &wanted(), Passthrough::Always), Err("codec"));
+        assert_eq!(
+            passthrough(&source(), &wanted(), Passthrough::Never),
+            Err("configured")
+        );
+        let h265 = VideoInfo {
+            codec: "h265".into(),
+            ..source()
+        };
+        assert_eq!(
+            passthrough(&h265, &wanted(), Passthrough::Always),
+            Err("codec")
+        );
     }
 }

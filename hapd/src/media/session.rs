@@ -13,9 +13,11 @@ use gst::prelude::*;
 use tokio::sync::mpsc as async_mpsc;
 
 use super::camera::Shared;
-use super::feed::{self, Switch};
+use super::feed::{self, Switch, Turn};
 use super::leg::{Feed, Leg};
-use super::params::{AudioParams, MediaEndpoint, MediaError, SessionEndpoints, SrtpSuite, VideoChange, VideoParams};
+use super::params::{
+    AudioParams, MediaEndpoint, MediaError, SessionEndpoints, SrtpSuite, VideoChange, VideoParams,
+};
 use super::running::{BusEvent, Running};
 use super::select;
 use super::sound::{self, Origin, Sound};
@@ -107,8 +109,8 @@ enum Msg {
     Source,
     /// The controller, or the sink, wants a key frame.
     KeyUnit,
-    /// A line of a medium feeds now.
-    TakenOver(&'static str, u64),
+    /// A medium changes its stream.
+    Turn(&'static str, Turn),
     /// A stream made for viewers cannot be made.
     StreamFailed,
     Bus(BusEvent),
@@ -116,7 +118,10 @@ enum Msg {
 
 impl Session {
     /// Opens the ports.
-    pub(super) fn open(camera: Arc<Shared>, endpoints: &SessionEndpoints) -> Result<Self, MediaError> {
+    pub(super) fn open(
+        camera: Arc<Shared>,
+        endpoints: &SessionEndpoints,
+    ) -> Result<Self, MediaError> {
         let (sender, inbox) = mpsc::channel();
         let (events, receiver) = async_mpsc::unbounded_channel();
         let counted = Arc::<Counted>::default();
@@ -142,10 +147,19 @@ impl Session {
             counted: counted.clone(),
             alive: Arc::new(()),
         };
-        let spawned = thread::Builder::new().name("media-session".into()).spawn(move || actor.run());
+        let spawned = thread::Builder::new()
+            .name("media-session".into())
+            .spawn(move || actor.run());
         spawned.map_err(|e| MediaError::Ports(format!("no thread: {e}")))?;
         let events = Mutex::new(Some(receiver));
-        Ok(Self { actor: sender, events, started: AtomicBool::new(false), ports, counted, sinks })
+        Ok(Self {
+            actor: sender,
+            events,
+            started: AtomicBool::new(false),
+            ports,
+            counted,
+            sinks,
+        })
     }
 
     /// The UDP port of our video.
@@ -198,7 +212,10 @@ impl Session {
 
     /// What happens to the session; `None` when taken already.
     pub fn events(&self) -> Option<async_mpsc::UnboundedReceiver<SessionEvent>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Counters now.
@@ -207,8 +224,16 @@ impl Session {
             dropped: self.counted.dropped[n].load(Ordering::Relaxed),
             ..sink_stats(&self.sinks[n])
         });
-        let passthrough = *self.counted.passthrough.lock().unwrap_or_else(PoisonError::into_inner);
-        SessionStats { passthrough, video, audio }
+        let passthrough = *self
+            .counted
+            .passthrough
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        SessionStats {
+            passthrough,
+            video,
+            audio,
+        }
     }
 
     fn send(&self, msg: Msg) -> Result<(), MediaError> {
@@ -226,7 +251,9 @@ fn new_pipeline(sender: &mpsc::Sender<Msg>) -> Running {
     let pipeline = gst::Pipeline::new();
     super::clock::share(&pipeline);
     let sender = sender.clone();
-    Running::new(pipeline, Arc::default(), move |event| drop(sender.send(Msg::Bus(event))))
+    Running::new(pipeline, Arc::default(), move |event| {
+        drop(sender.send(Msg::Bus(event)))
+    })
 }
 
 /// Adds `appsrc ! hapsrtpsink`.
@@ -238,16 +265,21 @@ fn add_leg(
     sender: &mpsc::Sender<Msg>,
 ) -> Result<(Switch, gst::Element), MediaError> {
     let missing = |_| MediaError::MissingElement("hapsrtpsink".into());
-    let sink = gst::ElementFactory::make("hapsrtpsink").name(name).build().map_err(missing)?;
+    let sink = gst::ElementFactory::make("hapsrtpsink")
+        .name(name)
+        .build()
+        .map_err(missing)?;
     set_endpoint(&sink, local, endpoint);
     let source = feed::source(&format!("{name}-in"));
-    let linked = pipeline.add_many([source.upcast_ref(), &sink]).and_then(|()| source.link(&sink));
+    let linked = pipeline
+        .add_many([source.upcast_ref(), &sink])
+        .and_then(|()| source.link(&sink));
     linked.map_err(|e| MediaError::Ports(e.to_string()))?;
     if name == VIDEO {
         watch_key_unit_requests(&source, sender.clone());
     }
     let sender = sender.clone();
-    let switch = Switch::new(source, move |number| drop(sender.send(Msg::TakenOver(name, number))));
+    let switch = Switch::new(source, move |turn| drop(sender.send(Msg::Turn(name, turn))));
     Ok((switch, sink))
 }
 
@@ -262,7 +294,10 @@ fn set_endpoint(sink: &gst::Element, local: IpAddr, endpoint: &MediaEndpoint) {
     };
     sink.set_property_from_str("srtp-suite", suite);
     sink.set_property("srtp-key", gst::Buffer::from_slice(endpoint.key.bytes()));
-    sink.set_property("srtp-remote-key", gst::Buffer::from_slice(endpoint.remote_key.bytes()));
+    sink.set_property(
+        "srtp-remote-key",
+        gst::Buffer::from_slice(endpoint.remote_key.bytes()),
+    );
     sink.set_property("rtcp-timeout", RTCP_TIMEOUT.as_millis() as u32);
     // What comes from memory has been in time already.
     sink.set_property("sync", false);
@@ -288,7 +323,10 @@ fn watch_key_unit_requests(source: &gst_app::AppSrc, sender: mpsc::Sender<Msg>) 
         return;
     };
     pad.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |_, info| {
-        if info.event().is_some_and(|event| gst_video::UpstreamForceKeyUnitEvent::parse(event).is_ok()) {
+        if info
+            .event()
+            .is_some_and(|event| gst_video::UpstreamForceKeyUnitEvent::parse(event).is_ok())
+        {
             let _ = sender.send(Msg::KeyUnit);
         }
         gst::PadProbeReturn::Ok
@@ -303,7 +341,9 @@ fn open_ports(pipeline: &Running, inbox: &mpsc::Receiver<Msg>) -> Result<(), Med
         Msg::Bus(BusEvent::Error { error, .. }) => Some(error.message().to_owned()),
         _ => None,
     });
-    Err(MediaError::Ports(reason.unwrap_or_else(|| "unknown reason".to_owned())))
+    Err(MediaError::Ports(
+        reason.unwrap_or_else(|| "unknown reason".to_owned()),
+    ))
 }
 
 fn bound_port(sink: &gst::Element) -> Result<u16, MediaError> {
@@ -327,7 +367,9 @@ fn sink_stats(sink: &gst::Element) -> StreamStats {
         rtcp_received: count("rtcp-received"),
         send_errors: count("send-errors"),
         packets_lost: stats.get("packets-lost").unwrap_or(0),
-        last_rtcp: Some(count("last-rtcp-age-ms")).filter(|ms| *ms != u64::MAX).map(Duration::from_millis),
+        last_rtcp: Some(count("last-rtcp-age-ms"))
+            .filter(|ms| *ms != u64::MAX)
+            .map(Duration::from_millis),
         dropped: 0,
     }
 }
@@ -389,8 +431,10 @@ impl Actor {
             Msg::Stop => return Err(None),
             Msg::Source => return self.source_changed(),
             Msg::KeyUnit => self.request_key_unit(),
-            Msg::TakenOver(VIDEO, number) => self.video.taken_over(number),
-            Msg::TakenOver(_, number) => self.audio.taken_over(number),
+            Msg::Turn(VIDEO, Turn::TakenOver(number)) => self.video.taken_over(number),
+            Msg::Turn(_, Turn::TakenOver(number)) => self.audio.taken_over(number),
+            Msg::Turn(VIDEO, Turn::KeyWanted(_)) => self.request_key_unit(),
+            Msg::Turn(..) => {}
             Msg::StreamFailed => return self.check_streams(),
             Msg::Bus(event) => return self.bus(event),
         }
@@ -403,7 +447,9 @@ impl Actor {
             set_audio(&self.sinks[1], audio);
         }
         let sender = self.sender.clone();
-        self.camera.tracks.listen(&self.alive, move || drop(sender.send(Msg::Source)));
+        self.camera
+            .tracks
+            .listen(&self.alive, move || drop(sender.send(Msg::Source)));
         self.wanted = Some((video, audio));
         if self.pipeline.set_state(gst::State::Playing).is_err() {
             // The reason follows on the bus.
@@ -453,7 +499,8 @@ impl Actor {
 
     /// Takes the stream that suits the viewer best now, if it is another than before.
     fn choose_video(&mut self) {
-        let (Some((params, _)), Some(source)) = (&self.wanted, self.camera.tracks.status().video) else {
+        let (Some((params, _)), Some(source)) = (&self.wanted, self.camera.tracks.status().video)
+        else {
             return;
         };
         let choice = match select::passthrough(&source, params, self.camera.source.passthrough) {
@@ -466,7 +513,11 @@ impl Actor {
         if !self.active || self.video.choice() == Some(&choice) {
             return;
         }
-        *self.counted.passthrough.lock().unwrap_or_else(PoisonError::into_inner) = Some(choice == Picture::Own);
+        *self
+            .counted
+            .passthrough
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(choice == Picture::Own);
         let feed = match choice {
             Picture::Own => Feed::Own(self.camera.tracks.video.clone()),
             Picture::Made(variant) => Feed::Made(self.transcode(variant)),
@@ -501,9 +552,10 @@ impl Actor {
         }
         let feed = match choice {
             Voice::Own => Feed::Own(camera.tracks.audio.clone()),
-            Voice::Made(kbps) => {
-                Feed::Made(camera.sounds.get(&kbps, &camera.tracks, || Sound { tracks: camera.tracks.clone(), kbps }))
-            }
+            Voice::Made(kbps) => Feed::Made(camera.sounds.get(&kbps, &camera.tracks, || Sound {
+                tracks: camera.tracks.clone(),
+                kbps,
+            })),
         };
         self.audio.attach(choice, feed);
     }
@@ -528,7 +580,10 @@ impl Actor {
 
     fn bus(&mut self, event: BusEvent) -> Progress {
         match event {
-            BusEvent::Error { error, debug: detail } => {
+            BusEvent::Error {
+                error,
+                debug: detail,
+            } => {
                 tracing::debug!(detail, "session pipeline");
                 Err(Some(error.message().to_owned()))
             }
@@ -542,7 +597,9 @@ impl Actor {
 
     fn message(&mut self, sink: &str, name: &str) {
         let event = match name {
-            "hapsrtpsink-first-rtcp" if !std::mem::replace(&mut self.heard, true) => SessionEvent::FirstRtcp,
+            "hapsrtpsink-first-rtcp" if !std::mem::replace(&mut self.heard, true) => {
+                SessionEvent::FirstRtcp
+            }
             "hapsrtpsink-rtcp-timeout" if self.is_silent() => SessionEvent::RtcpTimeout,
             "hapsrtpsink-bye" if sink == VIDEO => SessionEvent::Bye,
             _ => return,
@@ -553,7 +610,9 @@ impl Actor {
     /// Controllers report video often and audio seldom; one of them is enough.
     fn is_silent(&self) -> bool {
         let silence = RTCP_TIMEOUT.mul_f32(0.9);
-        self.sinks.iter().all(|sink| sink_stats(sink).last_rtcp.is_none_or(|age| age >= silence))
+        self.sinks
+            .iter()
+            .all(|sink| sink_stats(sink).last_rtcp.is_none_or(|age| age >= silence))
     }
 }
 
@@ -579,7 +638,10 @@ fn set_audio(sink: &gst::Element, audio: &AudioParams) {
 }
 
 fn set_rtcp_interval(sink: &gst::Element, interval: Duration) {
-    sink.set_property("rtcp-interval", interval.as_millis().clamp(100, 60_000) as u32);
+    sink.set_property(
+        "rtcp-interval",
+        interval.as_millis().clamp(100, 60_000) as u32,
+    );
 }
 
 /// In steps, so that viewers share an encoder.

@@ -1,13 +1,12 @@
 //! Still pictures, in time whatever the source does.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use pipelines::Element;
+use pipelines::{Chain, Element};
 use tokio::sync::watch;
 
 use super::fanout::Frame;
@@ -16,7 +15,7 @@ use super::running::{BusEvent, Running};
 use super::status::State;
 use super::track::Codec;
 use super::tracks::Tracks;
-use super::{feed, placeholder};
+use super::{decoders, feed, placeholder};
 
 /// Time for a picture of the source.
 const BUDGET: Duration = Duration::from_millis(1500);
@@ -86,7 +85,11 @@ struct Picture {
 
 impl Snapshots {
     pub(super) fn new(name: String, tracks: Arc<Tracks>) -> Self {
-        Self { tracks, state: Arc::default(), name }
+        Self {
+            tracks,
+            state: Arc::default(),
+            name,
+        }
     }
 
     /// A picture of exactly this size.
@@ -94,14 +97,23 @@ impl Snapshots {
         check_size(width, height)?;
         let size = (width, height);
         if let Some(jpeg) = self.cached(size) {
-            return Ok(Snapshot { jpeg, kind: self.kind() });
+            return Ok(Snapshot {
+                jpeg,
+                kind: self.kind(),
+            });
         }
         let captured = match self.capture(size) {
-            Some(outcome) => tokio::time::timeout(BUDGET, finished(outcome)).await.ok().flatten(),
+            Some(outcome) => tokio::time::timeout(BUDGET, finished(outcome))
+                .await
+                .ok()
+                .flatten(),
             None => None,
         };
         match captured {
-            Some(Ok(jpeg)) => Ok(Snapshot { jpeg, kind: self.kind() }),
+            Some(Ok(jpeg)) => Ok(Snapshot {
+                jpeg,
+                kind: self.kind(),
+            }),
             Some(Err(reason)) => {
                 tracing::info!(camera = %self.name, %reason, "no snapshot");
                 self.substitute(size).await
@@ -112,8 +124,16 @@ impl Snapshots {
 
     /// Whether pictures taken now show what is.
     fn kind(&self) -> SnapshotKind {
-        let hangs = self.tracks.video.silent_for().is_none_or(|silent| silent > HANGING);
-        if self.tracks.is_running() && !hangs { SnapshotKind::Live } else { SnapshotKind::Last }
+        let hangs = self
+            .tracks
+            .video
+            .silent_for()
+            .is_none_or(|silent| silent > HANGING);
+        if self.tracks.is_running() && !hangs {
+            SnapshotKind::Live
+        } else {
+            SnapshotKind::Last
+        }
     }
 
     fn cached(&self, size: Size) -> Option<Arc<[u8]>> {
@@ -134,20 +154,38 @@ impl Snapshots {
             return None;
         }
         let (sender, outcome) = watch::channel(None);
-        let job = Job { size, tracks: self.tracks.clone(), state: self.state.clone(), sender };
-        thread::Builder::new().name("media-snapshot".into()).spawn(move || job.run()).ok()?;
+        let job = Job {
+            size,
+            tracks: self.tracks.clone(),
+            state: self.state.clone(),
+            sender,
+        };
+        thread::Builder::new()
+            .name("media-snapshot".into())
+            .spawn(move || job.run())
+            .ok()?;
         state.running.insert(size, outcome.clone());
         Some(outcome)
     }
 
     /// The last picture of this size, or a card.
     async fn substitute(&self, size: Size) -> Result<Snapshot, MediaError> {
-        let last = lock(&self.state).cache.iter().find(|p| p.size == size).map(|p| p.jpeg.clone());
+        let last = lock(&self.state)
+            .cache
+            .iter()
+            .find(|p| p.size == size)
+            .map(|p| p.jpeg.clone());
         if let Some(jpeg) = last {
-            return Ok(Snapshot { jpeg, kind: SnapshotKind::Last });
+            return Ok(Snapshot {
+                jpeg,
+                kind: SnapshotKind::Last,
+            });
         }
         let jpeg = self.card(size).await?;
-        Ok(Snapshot { jpeg, kind: SnapshotKind::Placeholder })
+        Ok(Snapshot {
+            jpeg,
+            kind: SnapshotKind::Placeholder,
+        })
     }
 
     async fn card(&self, size: Size) -> Result<Arc<[u8]>, MediaError> {
@@ -164,10 +202,16 @@ impl Snapshots {
         }
         let (sender, outcome) = watch::channel(None);
         let text = reason.clone();
-        let drawing = thread::Builder::new().name("media-card".into()).spawn(move || {
-            let frame = placeholder::picture(size.0, size.1, &["no picture", &text]);
-            let _ = sender.send(Some(frame.ok_or_else(|| "no memory".to_owned()).and_then(|f| jpeg(&f, size))));
-        });
+        let drawing = thread::Builder::new()
+            .name("media-card".into())
+            .spawn(move || {
+                let frame = placeholder::picture(size.0, size.1, &["no picture", &text]);
+                let _ = sender.send(Some(
+                    frame
+                        .ok_or_else(|| "no memory".to_owned())
+                        .and_then(|f| jpeg(&f, size)),
+                ));
+            });
         drawing.map_err(|e| MediaError::Ports(format!("no thread: {e}")))?;
         match tokio::time::timeout(CARD_BUDGET, finished(outcome)).await {
             Ok(Some(Ok(jpeg))) => {
@@ -201,7 +245,9 @@ impl Job {
     }
 
     fn work(&self) -> Result<Arc<[u8]>, String> {
-        let frame = self.frame().ok_or("the source has delivered no picture yet")?;
+        let frame = self
+            .frame()
+            .ok_or("the source has delivered no picture yet")?;
         let failed = match jpeg(&frame, self.size) {
             Ok(jpeg) => {
                 self.keep(frame, &jpeg);
@@ -233,7 +279,12 @@ impl Job {
         if state.cache.len() >= CACHED {
             state.cache.remove(0);
         }
-        let picture = Picture { size: self.size, jpeg: jpeg.clone(), time: frame.time(), made: Instant::now() };
+        let picture = Picture {
+            size: self.size,
+            jpeg: jpeg.clone(),
+            time: frame.time(),
+            made: Instant::now(),
+        };
         state.cache.push(picture);
         state.good = Some(frame);
     }
@@ -245,43 +296,90 @@ fn lock(state: &Mutex<Captures>) -> MutexGuard<'_, Captures> {
 
 /// Decodes one frame and encodes it as JPEG of `size`, with borders where the aspect ratio differs.
 fn jpeg(frame: &Frame, size: Size) -> Result<Arc<[u8]>, String> {
-    gst::init().map_err(|e| e.to_string())?;
+    super::init().map_err(|e| e.to_string())?;
+    let until = Instant::now() + BUDGET;
+    let decoders = match Codec::of(&frame.caps) {
+        Some(Codec::RawVideo) => vec![None],
+        _ => decoders::of(&frame.caps).into_iter().map(Some).collect(),
+    };
+    let mut result = Err("there is no decoder for it".to_owned());
+    for decoder in decoders {
+        result = jpeg_with(decoder, frame, size, until);
+        if result.is_ok() || Instant::now() >= until {
+            break;
+        }
+    }
+    result
+}
+
+fn jpeg_with(
+    decoder: Option<String>,
+    frame: &Frame,
+    size: Size,
+    until: Instant,
+) -> Result<Arc<[u8]>, String> {
     let (sender, inbox) = mpsc::channel();
-    let bin = chain(frame, size).map_err(|e| e.to_string())?;
-    let sink = sink(sender.clone());
-    let pipeline = Running::new(gst::Pipeline::new(), Arc::<AtomicUsize>::default(), move |event| match event {
+    let source = feed::source("in");
+    source.set_is_live(false);
+    source.set_caps(Some(&frame.caps));
+    let pipeline = gst::Pipeline::new();
+    assemble(&pipeline, &source, decoder, size, &sink(sender.clone()))
+        .map_err(|e| e.to_string())?;
+    let pipeline = Running::new(pipeline, Arc::default(), move |event| match event {
         BusEvent::Error { error, .. } => drop(sender.send(Err(error.message().to_owned()))),
         BusEvent::Eos => drop(sender.send(Err("the decoder made no picture of it".to_owned()))),
         BusEvent::Latency | BusEvent::Element(..) => {}
     });
-    let assembled = pipeline.add(&bin).and_then(|()| pipeline.add(&sink)).and_then(|()| bin.link(&sink));
-    assembled.map_err(|e| e.to_string())?;
-    let source = bin.by_name("in").and_then(|e| e.downcast::<gst_app::AppSrc>().ok()).ok_or("no appsrc")?;
-    feed::set_up(&source);
-    source.set_is_live(false);
-    source.set_caps(Some(&frame.caps));
-    pipeline.set_state(gst::State::Playing).map_err(|e| e.to_string())?;
-    let fed = source.push_buffer(frame.buffer.clone()).and_then(|_| source.end_of_stream());
+    pipeline
+        .set_state(gst::State::Playing)
+        .map_err(|e| e.to_string())?;
+    let fed = source
+        .push_buffer(frame.buffer.clone())
+        .and_then(|_| source.end_of_stream());
     fed.map_err(|e| e.to_string())?;
-    inbox.recv_timeout(BUDGET).unwrap_or_else(|_| Err("the decoder is too slow".to_owned()))
+    let left = until.saturating_duration_since(Instant::now());
+    inbox
+        .recv_timeout(left)
+        .unwrap_or_else(|_| Err("the decoder is too slow".to_owned()))
 }
 
-fn chain(frame: &Frame, size: Size) -> Result<gst::Bin, gst::glib::Error> {
-    let raw = Codec::of(&frame.caps) == Some(Codec::RawVideo);
-    let decode = (!raw).then(pipelines::decode);
-    let mut chain = pipelines::Chain::from(Element::new("appsrc").set("name", "in"));
-    if let Some(decode) = decode {
-        chain = chain.to(decode);
-    }
-    let chain = chain.to(pipelines::fit(size.0.into(), size.1.into())).to(pipelines::jpeg(QUALITY));
-    gst::parse::bin_from_description(&chain.to_string(), true)
+fn assemble(
+    pipeline: &gst::Pipeline,
+    source: &gst_app::AppSrc,
+    decoder: Option<String>,
+    size: Size,
+    sink: &gst_app::AppSink,
+) -> Result<(), gst::glib::Error> {
+    let fit = pipelines::fit(size.0.into(), size.1.into()).to(pipelines::jpeg(QUALITY));
+    let chain: Chain = decoder.map(Element::new).into_iter().collect();
+    let bin = gst::parse::bin_from_description(&chain.to(fit).to_string(), true)?;
+    let failed = |e: gst::glib::BoolError| gst::glib::Error::new(gst::CoreError::Pad, &e.message);
+    pipeline
+        .add_many([
+            source.upcast_ref(),
+            bin.upcast_ref(),
+            sink.upcast_ref::<gst::Element>(),
+        ])
+        .map_err(failed)?;
+    gst::Element::link_many([
+        source.upcast_ref(),
+        bin.upcast_ref(),
+        sink.upcast_ref::<gst::Element>(),
+    ])
+    .map_err(failed)
 }
 
 fn sink(sender: mpsc::Sender<Result<Arc<[u8]>, String>>) -> gst_app::AppSink {
-    let sink = gst_app::AppSink::builder().sync(false).async_(false).enable_last_sample(false).build();
+    let sink = gst_app::AppSink::builder()
+        .sync(false)
+        .async_(false)
+        .enable_last_sample(false)
+        .build();
     let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-        let map = sample.buffer().and_then(|buffer| buffer.map_readable().ok());
+        let map = sample
+            .buffer()
+            .and_then(|buffer| buffer.map_readable().ok());
         if let Some(map) = map {
             let _ = sender.send(Ok(Arc::from(map.as_slice())));
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::decoders;
 use super::derived::Recipe;
 use super::fanout::{Backlog, Fanout};
 use super::track::{Codec, opus_packet_ms};
@@ -18,12 +19,22 @@ pub(super) enum Origin {
 
 /// Opus in packets of 20 ms goes as it is: only these can be joined into what viewers ask for.
 pub(super) fn origin(tracks: &Tracks) -> Origin {
-    let newest = tracks.audio.key_frame().filter(|_| tracks.status().audio.is_some());
+    let newest = tracks
+        .audio
+        .key_frame()
+        .filter(|_| tracks.status().audio.is_some());
     let suits = newest.is_some_and(|frame| {
         let opus = Codec::of(&frame.caps) == Some(Codec::Opus);
-        opus && frame.buffer.map_readable().is_ok_and(|packet| opus_packet_ms(&packet) == Some(20.0))
+        opus && frame
+            .buffer
+            .map_readable()
+            .is_ok_and(|packet| opus_packet_ms(&packet) == Some(20.0))
     });
-    if suits { Origin::Passthrough } else { Origin::Encoder }
+    if suits {
+        Origin::Passthrough
+    } else {
+        Origin::Encoder
+    }
 }
 
 /// Encodes the camera's sound or silence.
@@ -34,22 +45,22 @@ pub(super) struct Sound {
 
 impl Recipe for Sound {
     fn input(&self) -> Option<Arc<Fanout>> {
-        self.tracks.status().audio.map(|_| self.tracks.audio.clone())
+        self.tracks
+            .status()
+            .audio
+            .map(|_| self.tracks.audio.clone())
     }
 
     fn limit(&self, _caps: &gst::Caps) -> Backlog {
-        Backlog { frames: 100, bytes: 4 << 20 }
+        Backlog {
+            frames: 100,
+            bytes: 4 << 20,
+        }
     }
 
     fn chain(&self, caps: Option<&gst::Caps>, attempt: usize) -> Option<String> {
         let encoder = pipelines::opus_encoder(self.kbps);
-        let source = match (caps.and_then(|caps| Codec::of(caps)), attempt) {
-            // What cannot be decoded is not heard.
-            (None, 0) | (Some(_), 1) => pipelines::silence().to_string(),
-            (Some(Codec::RawAudio), 0) => "appsrc name=in".to_owned(),
-            (Some(_), 0) => "appsrc name=in ! decodebin".to_owned(),
-            _ => return None,
-        };
+        let source = sources(caps).into_iter().nth(attempt)?;
         Some(format!("{source} ! {encoder}"))
     }
 
@@ -57,5 +68,23 @@ impl Recipe for Sound {
 
     fn codec(&self) -> Codec {
         Codec::Opus
+    }
+}
+
+/// Ways to get raw sound. What cannot be decoded is not heard.
+fn sources(caps: Option<&gst::Caps>) -> Vec<String> {
+    let silence = pipelines::silence().to_string();
+    match caps {
+        None => vec![silence],
+        Some(caps) if Codec::of(caps) == Some(Codec::RawAudio) => {
+            vec!["appsrc name=in".to_owned(), silence]
+        }
+        Some(caps) => {
+            let decoders = decoders::of(caps).into_iter();
+            decoders
+                .map(|factory| format!("appsrc name=in ! {factory}"))
+                .chain([silence])
+                .collect()
+        }
     }
 }

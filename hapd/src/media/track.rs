@@ -56,11 +56,11 @@ impl Codec {
         match self {
             Self::H264 => {
                 "h264parse config-interval=-1 disable-passthrough=true \
-                 ! video/x-h264,stream-format=byte-stream,alignment=au"
+                 ! capsfilter caps=video/x-h264,stream-format=byte-stream,alignment=au"
             }
             Self::H265 => {
                 "h265parse config-interval=-1 disable-passthrough=true \
-                 ! video/x-h265,stream-format=byte-stream,alignment=au"
+                 ! capsfilter caps=video/x-h265,stream-format=byte-stream,alignment=au"
             }
             Self::Opus => "opusparse",
             Self::RawVideo => "capsfilter caps=video/x-raw",

@@ -123,11 +123,18 @@ impl Listeners {
     pub(super) fn add(&self, alive: &Arc<()>, tell: impl Fn() + Send + 'static) {
         let mut listeners = self.lock();
         listeners.retain(|listener| listener.alive.strong_count() > 0);
-        listeners.push(Listener { alive: Arc::downgrade(alive), tell: Box::new(tell) });
+        listeners.push(Listener {
+            alive: Arc::downgrade(alive),
+            tell: Box::new(tell),
+        });
     }
 
     pub(super) fn tell(&self) {
-        for listener in self.lock().iter().filter(|listener| listener.alive.strong_count() > 0) {
+        for listener in self
+            .lock()
+            .iter()
+            .filter(|listener| listener.alive.strong_count() > 0)
+        {
             (listener.tell)();
         }
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gst::prelude::*;
 use pipelines::{Element, EncoderSettings, H264_ENCODERS, H264Level};
 
+use super::decoders;
 use super::derived::Recipe;
 use super::fanout::{Backlog, Fanout};
 use super::params::{H264Profile, VideoParams};
@@ -42,7 +43,9 @@ impl Variant {
 
     fn settings(&self, source_fps: Option<u32>) -> EncoderSettings {
         let (width, height) = (u32::from(self.width), u32::from(self.height));
-        let fps = u32::from(self.fps).min(source_fps.unwrap_or(u32::MAX)).max(1);
+        let fps = u32::from(self.fps)
+            .min(source_fps.unwrap_or(u32::MAX))
+            .max(1);
         EncoderSettings {
             width,
             height,
@@ -75,24 +78,39 @@ impl Recipe for Transcode {
 
     fn limit(&self, caps: &gst::Caps) -> Backlog {
         match Codec::of(caps) {
-            Some(Codec::RawVideo) => Backlog { frames: 3, bytes: 256 << 20 },
-            _ => Backlog { frames: 90, bytes: 16 << 20 },
+            Some(Codec::RawVideo) => Backlog {
+                frames: 3,
+                bytes: 256 << 20,
+            },
+            _ => Backlog {
+                frames: 90,
+                bytes: 16 << 20,
+            },
         }
     }
 
     fn chain(&self, caps: Option<&gst::Caps>, attempt: usize) -> Option<String> {
         let caps = caps?;
         let settings = self.variant.settings(source_fps(caps));
-        let encoder = self.encoder(&settings, attempt)?;
-        let raw = Codec::of(caps) == Some(Codec::RawVideo);
-        let decode = if raw { "" } else { "! decodebin " };
-        let deinterlace = if is_interlaced(caps) { "! deinterlace mode=auto " } else { "" };
+        let decoders = decoders_of(caps);
+        let encoders = self.encoders();
+        // All encoders with the best decoder, then with the next.
+        let decode = decoders.get(attempt / encoders.len().max(1))?;
+        let encoder = encoders
+            .get(attempt % encoders.len().max(1))?
+            .element(&settings)?;
+        let deinterlace = if is_interlaced(caps) {
+            "! deinterlace mode=auto "
+        } else {
+            ""
+        };
         let fit = pipelines::fit(settings.width, settings.height);
+        tracing::debug!(%decode, %encoder, "transcoding");
         Some(format!(
             "appsrc name=in {decode}! identity name=gate silent=true \
              ! queue name=newest leaky=downstream max-size-buffers=3 max-size-bytes=0 max-size-time=0 {deinterlace}\
              ! {fit} ! {encoder} ! h264parse config-interval=-1 disable-passthrough=true \
-             ! video/x-h264,stream-format=byte-stream,alignment=au"
+             ! capsfilter caps=video/x-h264,stream-format=byte-stream,alignment=au"
         ))
     }
 
@@ -103,7 +121,9 @@ impl Recipe for Transcode {
         let gate = Mutex::new(Gate::new(self.variant.fps, joined));
         let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
         pad.add_probe(mask, move |_, info| {
-            gate.lock().unwrap_or_else(PoisonError::into_inner).probe(info)
+            gate.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .probe(info)
         });
     }
 
@@ -113,15 +133,47 @@ impl Recipe for Transcode {
 }
 
 impl Transcode {
-    fn encoder(&self, settings: &EncoderSettings, attempt: usize) -> Option<String> {
-        if let Some(fragment) = &self.encoder {
-            return (attempt == 0).then(|| pipelines::custom_encoder(fragment, settings).to_string());
+    fn encoders(&self) -> Vec<Encoder> {
+        match &self.encoder {
+            Some(fragment) => vec![Encoder::Custom(fragment.clone())],
+            None => H264_ENCODERS
+                .into_iter()
+                .filter(|name| gst::ElementFactory::find(name).is_some())
+                .map(Encoder::Known)
+                .collect(),
         }
-        let factory = H264_ENCODERS.into_iter().filter(|name| gst::ElementFactory::find(name).is_some()).nth(attempt)?;
-        let element = pipelines::h264_encoder(factory, settings)?;
-        let element = with_known_settings(element);
-        tracing::info!(encoder = factory, ?settings, "transcoding");
-        Some(format!("{element} ! {}", pipelines::h264_caps(factory, settings)))
+    }
+}
+
+/// What comes between the source and the gate, per decoder; nothing for raw video.
+fn decoders_of(caps: &gst::Caps) -> Vec<String> {
+    if Codec::of(caps) == Some(Codec::RawVideo) {
+        return vec![String::new()];
+    }
+    let decoders = decoders::of(caps).into_iter();
+    decoders.map(|factory| format!("! {factory} ")).collect()
+}
+
+enum Encoder {
+    Known(&'static str),
+    Custom(String),
+}
+
+impl Encoder {
+    fn element(&self, settings: &EncoderSettings) -> Option<String> {
+        match self {
+            Self::Custom(fragment) => {
+                Some(pipelines::custom_encoder(fragment, settings).to_string())
+            }
+            Self::Known(factory) => {
+                let element = with_known_settings(pipelines::h264_encoder(factory, settings)?);
+                Some(
+                    element
+                        .to(pipelines::h264_caps(factory, settings))
+                        .to_string(),
+                )
+            }
+        }
     }
 }
 
@@ -140,7 +192,9 @@ fn source_fps(caps: &gst::Caps) -> Option<u32> {
 }
 
 fn is_interlaced(caps: &gst::Caps) -> bool {
-    let mode = caps.structure(0).and_then(|s| s.get::<&str>("interlace-mode").ok());
+    let mode = caps
+        .structure(0)
+        .and_then(|s| s.get::<&str>("interlace-mode").ok());
     mode.is_some_and(|mode| mode != "progressive")
 }
 
@@ -155,12 +209,19 @@ struct Gate {
 
 impl Gate {
     fn new(fps: u8, joined: Option<gst::ClockTime>) -> Self {
-        Self { fps: fps.max(1), joined, started: false, due: gst::ClockTime::ZERO }
+        Self {
+            fps: fps.max(1),
+            joined,
+            started: false,
+            due: gst::ClockTime::ZERO,
+        }
     }
 
     fn probe(&mut self, info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
         let rewritten = match &info.data {
-            Some(gst::PadProbeData::Buffer(buffer)) if !self.passes(buffer.pts()) => return gst::PadProbeReturn::Drop,
+            Some(gst::PadProbeData::Buffer(buffer)) if !self.passes(buffer.pts()) => {
+                return gst::PadProbeReturn::Drop;
+            }
             Some(gst::PadProbeData::Event(event)) => match event.view() {
                 gst::EventView::Caps(caps) => self.limited(caps.caps(), event.seqnum()),
                 _ => None,
@@ -194,7 +255,11 @@ impl Gate {
         if time + interval / 2 < self.due && !jumped_back {
             return false;
         }
-        self.due = if behind || jumped_back { time + interval } else { self.due + interval };
+        self.due = if behind || jumped_back {
+            time + interval
+        } else {
+            self.due + interval
+        };
         true
     }
 
@@ -217,7 +282,10 @@ mod tests {
 
     fn passed(fps: u8, joined: Option<u64>, times: impl IntoIterator<Item = u64>) -> Vec<u64> {
         let mut gate = Gate::new(fps, joined.map(gst::ClockTime::from_mseconds));
-        times.into_iter().filter(|ms| gate.passes(Some(gst::ClockTime::from_mseconds(*ms)))).collect()
+        times
+            .into_iter()
+            .filter(|ms| gate.passes(Some(gst::ClockTime::from_mseconds(*ms))))
+            .collect()
     }
 
     #[test]
@@ -243,7 +311,9 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumps_does_not_stop_the_picture() {
-        let times = (0..30).map(|n| 100_000 + n * 33).chain((0..30).map(|n| n * 33));
+        let times = (0..30)
+            .map(|n| 100_000 + n * 33)
+            .chain((0..30).map(|n| n * 33));
         assert!(passed(30, None, times).len() >= 58);
     }
 
@@ -262,6 +332,13 @@ mod tests {
             rtcp_interval: None,
         };
         assert_eq!(Variant::of(&params).kbps, 1934);
-        assert_eq!(Variant::of(&VideoParams { max_bitrate_kbps: 299, ..params }).kbps, 299);
+        assert_eq!(
+            Variant::of(&VideoParams {
+                max_bitrate_kbps: 299,
+                ..params
+            })
+            .kbps,
+            299
+        );
     }
 }

@@ -246,17 +246,14 @@ fn described(text: &str) -> Result<gst::Pipeline, Reason> {
 /// Leads every open end of a description in, now or when it appears.
 fn open_ends(pipeline: &gst::Pipeline, plug: &Arc<Plug>) -> Result<(), Reason> {
     let mut possible = false;
-    for element in pipeline
-        .children()
-        .into_iter()
-        .filter_map(|child| child.downcast::<gst::Element>().ok())
-    {
+    let children = pipeline.children().into_iter();
+    for element in children.filter_map(|child| child.downcast::<gst::Element>().ok()) {
         for pad in element
             .src_pads()
             .into_iter()
             .filter(|pad| !pad.is_linked())
         {
-            plug.open_end(&pad);
+            plug.open_end(&in_memory(pipeline, pad)?);
             possible = true;
         }
         if has_sometimes_source(&element) {
@@ -269,6 +266,24 @@ fn open_ends(pipeline: &gst::Pipeline, plug: &Arc<Plug>) -> Result<(), Reason> {
     })
 }
 
+/// Raw video that nobody has asked for anything yet may choose a form that only graphics hardware reads, or leave its
+/// overlays to the next element.
+fn in_memory(pipeline: &gst::Pipeline, pad: gst::Pad) -> Result<gst::Pad, Reason> {
+    let possible = pad.query_caps(None);
+    if possible.is_any() || !possible.iter().all(|s| s.name() == "video/x-raw") {
+        return Ok(pad);
+    }
+    let filter = gst::ElementFactory::make("capsfilter").property_from_str("caps", "video/x-raw");
+    let filter = filter.build().map_err(|e| e.to_string())?;
+    pipeline.add(&filter).map_err(|e| e.to_string())?;
+    let sink = filter.static_pad("sink").ok_or("capsfilter has no pad")?;
+    pad.link(&sink)
+        .map_err(|e| format!("the open end cannot be used: {e}"))?;
+    filter
+        .static_pad("src")
+        .ok_or_else(|| "capsfilter has no pad".to_owned())
+}
+
 fn has_sometimes_source(element: &gst::Element) -> bool {
     let templates = element.pad_template_list();
     templates.iter().any(|t| {
@@ -277,7 +292,14 @@ fn has_sometimes_source(element: &gst::Element) -> bool {
 }
 
 fn parse_reason(error: &gst::glib::Error) -> Reason {
-    redact::text(&format!("bad launch description: {}", error.message()))
+    let message = redact::text(error.message());
+    let caps =
+        ["video", "audio", "image", "application"].map(|kind| format!("no element \"{kind}\""));
+    if caps.contains(&message) {
+        return "bad launch description: caps at an open end are written as capsfilter caps=..."
+            .to_owned();
+    }
+    format!("bad launch description: {message}")
 }
 
 /// An RTSP URL without its credentials, and these.

@@ -84,7 +84,12 @@ fn milli(rate: gst::Fraction) -> i64 {
 }
 
 /// Less is better.
-fn score(offer: Offer, size: (u16, u16), rate: gst::Fraction, fps: u8) -> (bool, Reverse<bool>, i32, Kind) {
+fn score(
+    offer: Offer,
+    size: (u16, u16),
+    rate: gst::Fraction,
+    fps: u8,
+) -> (bool, Reverse<bool>, i32, Kind) {
     let (width, height) = (i32::from(size.0), i32::from(size.1));
     let smaller = offer.width < width || offer.height < height;
     let distance = (offer.width - width).abs() + (offer.height - height).abs();
