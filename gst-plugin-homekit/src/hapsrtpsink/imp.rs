@@ -172,7 +172,7 @@ impl HapSrtpSink {
     }
 
     pub(super) fn moment(&self) -> Moment {
-        Moment::present(self.obj().current_running_time())
+        Moment::present(|| self.obj().current_running_time())
     }
 
     fn bound_port(&self) -> u16 {

@@ -14,10 +14,29 @@ pub(crate) struct Moment {
     pub(crate) running_time: Option<Duration>,
 }
 
+/// Two clocks that are read further apart than this are read again: reports would carry the error.
+const MAX_SKEW: Duration = Duration::from_micros(200);
+
+const MAX_READINGS: usize = 5;
+
 impl Moment {
-    /// The present, with the running time of the element that asks.
-    pub(crate) fn present(running_time: Option<gst::ClockTime>) -> Self {
-        let now = Instant::now();
+    /// The present, with the running time that `running_time` reads.
+    pub(crate) fn present(running_time: impl Fn() -> Option<gst::ClockTime>) -> Self {
+        let read = |_| {
+            let before = Instant::now();
+            let running_time = running_time();
+            (before.elapsed(), before, running_time)
+        };
+        let mut reading = read(0);
+        if reading.0 > MAX_SKEW {
+            // Another thread had its turn in between: the closest of some more readings.
+            let more = (1..MAX_READINGS).map(read);
+            reading = more.fold(
+                reading,
+                |best, next| if next.0 < best.0 { next } else { best },
+            );
+        }
+        let (_, now, running_time) = reading;
         Self {
             now,
             ntp: NtpTime::from_unix(wall_clock(now)),
