@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use crate::cli::Global;
-use crate::commands::{Target, code};
+use crate::commands::{Target, outcome};
 use crate::database::{CharId, Database};
 use crate::failure::Result;
 use crate::output;
@@ -65,7 +65,7 @@ impl Get {
         output::result(global.json, &json!({"characteristics": list}), || {
             describe(&database, &replies)
         });
-        Ok(code(replies.iter().all(|r| r.status == 0)))
+        outcome(replies)
     }
 
     fn select(&self, database: &Database) -> Result<Vec<CharId>> {

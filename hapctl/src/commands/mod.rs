@@ -20,7 +20,7 @@ use clap::Args;
 use crate::address;
 use crate::cli::{Cli, Command, Global};
 use crate::failure::Result;
-use crate::session::Session;
+use crate::session::{self, Reply, Session};
 use crate::store::Record;
 
 /// Runs the command of `cli`.
@@ -83,11 +83,7 @@ impl Target {
     }
 }
 
-/// Success, or 5 when the accessory refused some of what was asked.
-fn code(all_ok: bool) -> ExitCode {
-    if all_ok {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(crate::failure::Kind::Refused as u8)
-    }
+/// Success, or the first refusal; the replies themselves are printed by then.
+fn outcome(replies: Vec<Reply>) -> Result<ExitCode> {
+    session::all_ok(replies).map(|()| ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::{Global, seconds};
 use crate::commands::get::{annotated, describe};
-use crate::commands::{Target, code};
+use crate::commands::{Target, outcome};
 use crate::database::{CharId, Database};
 use crate::failure::{Failure, Kind, Result};
 use crate::output;
@@ -66,7 +66,7 @@ impl Put {
             true => "ok".into(),
             false => describe(&database, &replies),
         });
-        Ok(code(ok))
+        outcome(replies)
     }
 
     async fn write(

@@ -290,11 +290,14 @@ fn verdict(receivers: &Receivers, ending: Ending) -> Result<()> {
     }
     match ending {
         Ending::Time | Ending::Interrupted | Ending::Refused => Ok(()),
-        Ending::Camera => Err(Failure::new(Kind::Refused, "the camera ended the stream")),
+        Ending::Camera => {
+            Err(Failure::new(Kind::Refused, "the camera ended the stream").hint("its log says why"))
+        }
         Ending::ConnectionLost => Err(Failure::new(
             Kind::Unreachable,
             "the camera closed the connection",
-        )),
+        )
+        .hint("see whether it still runs: hapctl discover")),
     }
 }
 
