@@ -14,7 +14,8 @@ impl Medium {
     pub(super) fn of(caps: &gst::CapsRef) -> Option<Self> {
         let s = caps.structure(0)?;
         let name = match s.name().as_str() {
-            "application/x-rtp" => s.get::<&str>("media").ok()?,
+            // The second is what rtspsrc calls a stream before it is set up.
+            "application/x-rtp" | "application/x-unknown" => s.get::<&str>("media").ok()?,
             name => name,
         };
         match name.split('/').next()? {

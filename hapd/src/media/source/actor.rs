@@ -18,6 +18,7 @@ use super::backoff::Backoff;
 use super::build::{self, Transport};
 use super::plug::Plug;
 use super::reason;
+use super::url::RtspUrl;
 
 /// Old pipelines that may be ending while a new one is tried.
 const MOST_ENDING: usize = 3;
@@ -227,12 +228,23 @@ impl Actor {
             match msg {
                 Msg::Stop => return End::Stopped,
                 Msg::Bus(run, BusEvent::Error { error, debug }) if run == self.attempt => {
-                    return End::Failed(reason::explain(&error, debug.as_deref(), &self.secrets));
+                    return End::Failed(self.explain(&error, debug.as_deref()));
                 }
                 _ => {}
             }
         }
         End::Failed(otherwise.to_owned())
+    }
+
+    fn explain(&self, error: &gst::glib::Error, debug: Option<&str>) -> String {
+        let reason = reason::explain(error, debug, &self.secrets);
+        match &self.camera.source {
+            Source::Rtsp { url, .. } if reason::is_connection_failure(&reason) => {
+                let why = RtspUrl::split(url.expose()).connection_failure();
+                why.map_or(reason, str::to_owned)
+            }
+            _ => reason,
+        }
     }
 
     fn supervise(&mut self, pipeline: &Running, plug: &Plug) -> End {
@@ -311,11 +323,9 @@ impl Actor {
 
     fn bus(&mut self, event: BusEvent, pipeline: &Running) -> Option<End> {
         match event {
-            BusEvent::Error { error, debug } => Some(End::Failed(reason::explain(
-                &error,
-                debug.as_deref(),
-                &self.secrets,
-            ))),
+            BusEvent::Error { error, debug } => {
+                Some(End::Failed(self.explain(&error, debug.as_deref())))
+            }
             BusEvent::Eos => self.at_end(pipeline),
             BusEvent::Latency => {
                 let _ = pipeline.recalculate_latency();

@@ -13,6 +13,7 @@ use super::super::track::Medium;
 use super::actor::Msg;
 use super::device;
 use super::plug::Plug;
+use super::url::RtspUrl;
 
 /// What sources that can choose deliver unless told otherwise.
 const SIZE: (u16, u16) = (1280, 720);
@@ -33,14 +34,7 @@ pub(super) fn pace(source: &Source) -> Pace {
 /// Secrets of a source, to be kept out of any text.
 pub(super) fn secrets(source: &Source) -> Vec<String> {
     match source {
-        Source::Rtsp { url, .. } => {
-            let url = RtspUrl::split(url.expose());
-            [url.user, url.password]
-                .into_iter()
-                .flatten()
-                .flat_map(|s| [s.clone(), decoded(&s)])
-                .collect()
-        }
+        Source::Rtsp { url, .. } => RtspUrl::split(url.expose()).secrets(),
         _ => Vec::new(),
     }
 }
@@ -172,12 +166,9 @@ fn rtsp(
         .property("tcp-timeout", 5_000_000_u64)
         .property("timeout", 5_000_000_u64)
         .property("do-retransmission", false);
-    if let Some(user) = &url.user {
-        source = source.property("user-id", decoded(user));
-    }
-    if let Some(password) = &url.password {
-        source = source.property("user-pw", decoded(password));
-    }
+    let (user, password) = url.credentials();
+    source = source.property_if_some("user-id", user);
+    source = source.property_if_some("user-pw", password);
     let source = source
         .build()
         .map_err(|_| "GStreamer's rtspsrc is missing (plugins-good)")?;
@@ -300,131 +291,4 @@ fn parse_reason(error: &gst::glib::Error) -> Reason {
             .to_owned();
     }
     format!("bad launch description: {message}")
-}
-
-/// An RTSP URL without its credentials, and these.
-#[derive(PartialEq, Eq)]
-struct RtspUrl {
-    clean: String,
-    user: Option<String>,
-    password: Option<String>,
-}
-
-impl RtspUrl {
-    /// The last `@` of the authority divides, so that a password may hold that sign unescaped.
-    fn split(url: &str) -> Self {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("rtsp", url));
-        let Some((user_info, host)) = rest
-            .rsplit_once('@')
-            .filter(|(info, host)| plausible(info, host))
-        else {
-            return Self {
-                clean: url.to_owned(),
-                user: None,
-                password: None,
-            };
-        };
-        let (user, password) = match user_info.split_once(':') {
-            Some((user, password)) => (user, Some(password.to_owned())),
-            None => (user_info, None),
-        };
-        Self {
-            clean: format!("{scheme}://{host}"),
-            user: Some(user.to_owned()),
-            password,
-        }
-    }
-}
-
-/// An `@` in a path is none of credentials: there is no `:` before the first `/` then, or only that of a port.
-fn plausible(info: &str, host: &str) -> bool {
-    let authority = info.split('/').next().unwrap_or(info);
-    let is_port = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
-    let in_path = info.contains('/')
-        && authority
-            .split_once(':')
-            .is_none_or(|(_, port)| is_port(port));
-    !host.is_empty() && !in_path
-}
-
-/// `%40` and the like made what they stand for; anything malformed stays.
-fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = bytes
-            .get(at + 1..at + 3)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        match hex
-            .filter(|_| byte == b'%')
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-        {
-            Some(value) => {
-                out.push(value);
-                at += 3;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn split(url: &str) -> (String, Option<String>, Option<String>) {
-        let url = RtspUrl::split(url);
-        (url.clean, url.user, url.password)
-    }
-
-    #[test]
-    fn credentials_are_taken_out_of_the_url() {
-        let some = |text: &str| Some(text.to_owned());
-        for (url, clean, user, password) in [
-            ("rtsp://h/p", "rtsp://h/p", None, None),
-            (
-                "rtsp://u:p@h:554/p?x=1",
-                "rtsp://h:554/p?x=1",
-                some("u"),
-                some("p"),
-            ),
-            ("rtsps://u@h/p", "rtsps://h/p", some("u"), None),
-            (
-                "rtsp://u:p@ss/word@h/p",
-                "rtsp://h/p",
-                some("u"),
-                some("p@ss/word"),
-            ),
-            (
-                "rtsp://h:554/user@home/p",
-                "rtsp://h:554/user@home/p",
-                None,
-                None,
-            ),
-            ("rtsp://h/user@home", "rtsp://h/user@home", None, None),
-        ] {
-            assert_eq!(split(url), (clean.to_owned(), user, password), "{url}");
-        }
-    }
-
-    #[test]
-    fn escapes_are_decoded() {
-        assert_eq!(decoded("p%40s%2Fs"), "p@s/s");
-        assert_eq!(decoded("100%"), "100%");
-        assert_eq!(decoded("%zz%4"), "%zz%4");
-    }
-
-    #[test]
-    fn both_forms_of_a_password_are_secret() {
-        let source = Source::Rtsp {
-            url: super::super::super::params::Secret::new("rtsp://bob:p%40ss@h/p"),
-            transport: RtspTransport::Auto,
-        };
-        assert_eq!(secrets(&source), ["bob", "bob", "p%40ss", "p@ss"]);
-    }
 }

@@ -22,5 +22,6 @@ mod build;
 mod device;
 mod plug;
 mod reason;
+mod url;
 
 pub(super) use actor::{Handle, spawn};

@@ -25,6 +25,11 @@ const MEANINGS: [(&str, &str); 14] = [
 
 const NOT_AUTHORISED: &str = "not authorised: check user name and password";
 
+/// Whether the error only says that there is no connection.
+pub(super) fn is_connection_failure(reason: &str) -> bool {
+    reason.contains("Failed to connect")
+}
+
 /// Explains a GStreamer error without credentials.
 pub(super) fn explain(error: &gst::glib::Error, debug: Option<&str>, secrets: &[String]) -> String {
     if error.matches(gst::ResourceError::NotAuthorized) {
@@ -71,7 +76,7 @@ mod tests {
         let at = "../gst/rtsp/gstrtspsrc.c(7893): gst_rtspsrc_retrieve_sdp (): /GstPipeline:p/GstRTSPSrc:s:\n";
         for (debug, reason) in [
             (
-                "Failed to connect. (Generic error: Could not connect to 127.0.0.1: Connection refused)",
+                "Failed to connect. (Could not connect to 127.0.0.1: Connection refused)",
                 "connection refused",
             ),
             (
