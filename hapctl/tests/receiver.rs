@@ -123,15 +123,18 @@ async fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-/// An access unit with start codes: a key frame of 40 kB or a small picture.
+/// An access unit of two slices with start codes: a key frame of 43 kB or a small picture.
 fn access_unit(key: bool) -> Vec<u8> {
-    if !key {
-        return [&[0, 0, 0, 1, 0x41][..], &[0x55; 300]].concat();
-    }
-    let slice = [&[0x65][..], &[0xAA; 40_000]].concat();
-    [SPS, &[0x68, 0xCE, 0x3C, 0x80], &slice]
-        .map(|nal| [&[0, 0, 0, 1], nal].concat())
-        .concat()
+    let slice = |header: u8, length| [&[header][..], &vec![0xAA; length]].concat();
+    let nals = if key {
+        let sets = vec![SPS.to_vec(), vec![0x68, 0xCE, 0x3C, 0x80]];
+        [sets, vec![slice(0x65, 40_000), slice(0x65, 3000)]].concat()
+    } else {
+        vec![slice(0x41, 2000), slice(0x41, 300)]
+    };
+    nals.iter()
+        .flat_map(|nal| [&[0, 0, 0, 1], nal.as_slice()].concat())
+        .collect()
 }
 
 /// RTP payloads of one access unit, with their marker bits.
