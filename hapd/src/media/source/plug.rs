@@ -202,7 +202,12 @@ fn depayloader(caps: &gst::CapsRef) -> Option<(&'static str, Codec)> {
         .structure(0)
         .filter(|s| s.name() == "application/x-rtp")?;
     match s.get::<&str>("encoding-name").ok()? {
-        "H264" => Some(("rtph264depay", Codec::H264)),
+        // As AVC the depayloader joins all slices of one RTP timestamp and takes parameter sets out. Senders that repeat
+        // those before each slice of a key picture would have h264parse cut the picture in two otherwise.
+        "H264" => Some((
+            "rtph264depay ! capsfilter caps=video/x-h264,stream-format=avc,alignment=au",
+            Codec::H264,
+        )),
         "H265" => Some(("rtph265depay", Codec::H265)),
         "OPUS" | "opus" => Some(("rtpopusdepay", Codec::Opus)),
         _ => None,
