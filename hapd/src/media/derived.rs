@@ -481,3 +481,97 @@ fn is_over(unused: &impl Fn(bool) -> bool, since: &mut Option<Instant>) -> bool 
     let since = *since.get_or_insert_with(Instant::now);
     since.elapsed() >= LINGER && unused(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::fanout::Frame;
+
+    /// Fails in its first way, works in its second.
+    struct Twice(Arc<Fanout>);
+
+    impl Recipe for Twice {
+        fn input(&self) -> Option<Arc<Fanout>> {
+            Some(self.0.clone())
+        }
+
+        fn limit(&self, _caps: &gst::Caps) -> Backlog {
+            Backlog {
+                frames: 100,
+                bytes: 1 << 20,
+            }
+        }
+
+        fn chain(&self, _caps: Option<&gst::Caps>, attempt: usize) -> Option<String> {
+            let ways = ["identity error-after=1", "identity"];
+            ways.get(attempt)
+                .map(|way| format!("appsrc name=in ! {way}"))
+        }
+
+        fn prepare(&self, _bin: &gst::Bin, _joined: Option<gst::ClockTime>) {}
+
+        fn codec(&self) -> Codec {
+            Codec::RawAudio
+        }
+    }
+
+    fn frame(ms: u64) -> Frame {
+        let mut buffer = gst::Buffer::with_size(100).unwrap();
+        buffer
+            .get_mut()
+            .unwrap()
+            .set_pts(gst::ClockTime::from_mseconds(ms));
+        let caps = gst::Caps::builder("audio/x-raw")
+            .field("rate", 8000)
+            .field("channels", 1);
+        Frame {
+            buffer,
+            caps: caps.build(),
+            key: true,
+        }
+    }
+
+    /// Publishes until something comes out.
+    fn until_made(source: &Fanout, made: &Derived) -> bool {
+        (0..300).any(|n| {
+            source.publish(frame(n * 10));
+            thread::sleep(Duration::from_millis(10));
+            made.stream.key_frame().is_some()
+        })
+    }
+
+    #[test]
+    fn when_one_way_fails_the_next_is_tried() {
+        crate::media::init().unwrap();
+        let tracks = Tracks::new();
+        let streams = Streams::default();
+        let made = streams.get(&1, &tracks, || Twice(tracks.audio.clone()));
+        assert!(until_made(&tracks.audio, &made));
+        assert_eq!(made.failure(), None);
+        let again = streams.get(&1, &tracks, || Twice(tracks.audio.clone()));
+        assert!(Arc::ptr_eq(&made, &again), "one stream per key");
+        assert_eq!(streams.len(), 1);
+    }
+
+    #[test]
+    fn a_new_shape_of_the_source_is_followed() {
+        crate::media::init().unwrap();
+        let tracks = Tracks::new();
+        let streams = Streams::default();
+        let made = streams.get(&1, &tracks, || Twice(tracks.audio.clone()));
+        assert!(until_made(&tracks.audio, &made));
+        let rate = || {
+            made.stream
+                .caps()
+                .and_then(|caps| caps.structure(0)?.get::<i32>("rate").ok())
+        };
+        let followed = (400..800).any(|n| {
+            let mut other = frame(n * 10);
+            other.caps.make_mut().set("rate", 16_000);
+            tracks.audio.publish(other);
+            thread::sleep(Duration::from_millis(10));
+            rate() == Some(16_000)
+        });
+        assert!(followed);
+    }
+}
