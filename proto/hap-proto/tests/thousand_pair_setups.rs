@@ -47,11 +47,11 @@ fn all_succeed(convention: Convention) {
 }
 
 #[test]
-fn numbers_without_leading_zeros() {
+fn thousand_with_stripped_leading_zeros() {
     all_succeed(Convention::Stripped);
 }
 
 #[test]
-fn numbers_with_leading_zeros() {
+fn thousand_with_padded_leading_zeros() {
     all_succeed(Convention::Padded);
 }
