@@ -250,7 +250,7 @@ impl Actor {
             Ok(writer) => {
                 debug!(camera = self.host.record.name, conn = conn.0, %peer, "connected");
                 self.writers.insert(conn, writer);
-                self.host.locals.insert(conn, local.ip().to_canonical());
+                self.host.locals.insert(conn, local);
                 self.server.connected(conn, now, &mut self.host);
             }
             Err(error) => debug!(%peer, %error, "connection lost at once"),

@@ -1,7 +1,7 @@
 //! What `hap_proto::Server` asks of the daemon.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use hap_camera::{Camera, Requester};
@@ -31,20 +31,20 @@ pub(super) struct CameraHost {
     pub(super) announcement: Announcement,
     pub(super) mdns: Option<Responder>,
     /// The accessory's address on each connection.
-    pub(super) locals: HashMap<ConnId, IpAddr>,
+    pub(super) locals: HashMap<ConnId, SocketAddr>,
     pub(super) actor: mpsc::WeakSender<Message>,
 }
 
 impl CameraHost {
     fn requester<'a>(&self, conn: &'a ConnContext<'_>) -> Result<Requester<'a>, Status> {
-        let local = *self
+        let local = self
             .locals
             .get(&conn.id)
             .ok_or(Status::UnableToCommunicate)?;
         Ok(Requester {
             conn: conn.id,
             controller: conn.controller,
-            local,
+            local: local.ip().to_canonical(),
         })
     }
 
@@ -108,6 +108,7 @@ impl Host for CameraHost {
             return Ok(None);
         }
         let from = self.requester(conn)?;
+        self.streams.set_zone(zone(self.locals.get(&conn.id)));
         self.camera
             .write(id, value, &from, Instant::now(), &mut self.streams)
     }
@@ -139,5 +140,13 @@ impl Host for CameraHost {
     fn connection_closed(&mut self, conn: ConnId) {
         self.locals.remove(&conn);
         self.camera.connection_closed(conn, &mut self.streams);
+    }
+}
+
+/// The interface of a link-local IPv6 connection; 0 for every other.
+fn zone(local: Option<&SocketAddr>) -> u32 {
+    match local {
+        Some(SocketAddr::V6(v6)) => v6.scope_id(),
+        _ => 0,
     }
 }

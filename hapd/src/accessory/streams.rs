@@ -1,7 +1,7 @@
 //! Between the session state machine of `hap-camera` and the media library: parameters over, events back.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use hap_camera::rtp::{
@@ -24,6 +24,8 @@ pub(super) struct Streams {
     camera: media::Camera,
     sessions: HashMap<StreamKey, media::Session>,
     actor: mpsc::WeakSender<Message>,
+    /// Interface of the connection that sets up a stream, where its addresses are link-local.
+    zone: u32,
 }
 
 impl Streams {
@@ -33,11 +35,18 @@ impl Streams {
             camera,
             sessions: HashMap::new(),
             actor,
+            zone: 0,
         }
     }
 
     pub(super) const fn camera(&self) -> &media::Camera {
         &self.camera
+    }
+
+    /// Names the interface for streams that are set up next: link-local addresses mean nothing without, and
+    /// controllers cannot send ours along.
+    pub(super) fn set_zone(&mut self, zone: u32) {
+        self.zone = zone;
     }
 
     /// Passes the session's events on to the actor.
@@ -75,7 +84,7 @@ impl MediaHost for Streams {
     ) -> Result<Ports, MediaUnavailable> {
         let endpoint = |port, ssrc, own: &SrtpParameters, theirs: &SrtpParameters| {
             Ok(media::MediaEndpoint {
-                remote: SocketAddr::new(request.controller.address, port),
+                remote: remote(request.controller.address, port, self.zone),
                 ssrc,
                 key: srtp_key(own)?,
                 remote_key: srtp_key(theirs)?,
@@ -187,6 +196,13 @@ impl Streams {
             rtcp_interval: Some(rtcp_interval(rtp)),
             channels: audio.channels,
         })
+    }
+}
+
+fn remote(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
+    match address {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => SocketAddrV6::new(v6, port, 0, zone).into(),
+        _ => SocketAddr::new(address, port),
     }
 }
 
