@@ -8,6 +8,7 @@ client that plays. Usage: rtsp_server.py [--port N] [--record FILE] [--user NAME
 
 import argparse
 import json
+import time
 
 import gi
 
@@ -104,7 +105,7 @@ def main():
         factory.add_role_from_structure(permissions("viewer"))
     server.get_mount_points().add_factory(options.path, factory)
     server.connect("client-connected", lambda _, client: client.connect(
-        "play-request", lambda *_: say(client="plays")))
+        "play-request", lambda *_: say(client="plays", at=time.time())))
     if not server.attach(None):
         raise SystemExit(f"port {options.port} is taken")
     say(port=server.get_bound_port())

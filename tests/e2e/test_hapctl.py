@@ -8,7 +8,7 @@ import os
 import pytest
 from PIL import Image
 
-from harness import ffmpeg, paths, wait
+from harness import ffmpeg, paths
 from harness.cameras import RtspServer, pattern_camera
 from harness.hapd import Hapd, config
 
@@ -68,8 +68,7 @@ async def test_view_of_the_test_picture(folder):
 async def test_view_of_an_rtsp_camera(folder):
     async with RtspServer(folder) as server, Hapd(folder, config(server.camera())) as hapd:
         hapctl = await paired(hapd, folder)
-        await wait.until(lambda: '"plays"' in server.out.read_text(), 20, "the RTSP session")
-        await asyncio.sleep(2)  # a key frame has come: the source runs
+        await server.settle()
         answer = await hapctl.json("view", "cam", "--seconds", "5", "--video", str(folder / "v.h264"),
                                    "--audio", str(folder / "a.ogg"))
         check_view(answer, folder)

@@ -60,7 +60,9 @@ def check_sound_on_the_wire(stream):
     packets, want = stream.audio.packets, stream.want
     assert {rtp.opus_duration_ms(p.payload) for p in packets} == {want.packet_time}
     step = want.clock * want.packet_time // 1000
-    assert {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in zip(packets, packets[1:])} == {step}
+    steps = [(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in zip(packets, packets[1:])]
+    odd = [(i, s, round(packets[i + 1].at - packets[i].at, 3)) for i, s in enumerate(steps) if s != step]
+    assert not odd, f"(packet, timestamp step, seconds between arrivals) of {len(packets)}: {odd[:10]}"
 
 
 def check_reports(stream):
@@ -295,16 +297,38 @@ async def test_small_mtu_is_obeyed(folder):
         assert max(p.size for p in stream.video.packets) > 550, "packets are filled, too"
 
 
-async def test_silent_controller_is_dropped_after_thirty_seconds(folder):
+async def test_aes_256_where_the_controller_asks_for_it(folder):
+    """ffmpeg has no such suite: only our receiver decrypts it."""
     async with Hapd(folder, config(pattern_camera())) as hapd, paired(hapd) as (_, connection):
         service = (await connection.services("110"))[0]
-        async with Stream(connection, service, Want(320, 240, 15, 132)) as stream:
+        async with Stream(connection, service, Want(suite=1)) as stream:
             assert await stream.setup() == 0 and await stream.start() == 0
-            await stream.first_packets()
-            stream._stop_reports()
-            silent_since = time.monotonic()
-            await wait.until(_free(stream), 40, "end of the stream nobody reports on", 0.25)
-            assert time.monotonic() - silent_since > 25, "not before some 30 s"
+            await stream.run_for(1)
+            assert {len(key) for key, _ in stream.their_keys} == {32}
+            stream.video.ask_for_picture()
+            known = len(stream.video.key_frames())
+            await wait.until(lambda: len(stream.video.key_frames()) > known, 2, "key frame after PLI")
+            await stream.end()
+            await stream.bye()
+            stream.check()
+
+
+@pytest.mark.deadline(90)
+async def test_after_thirty_seconds_of_silence_a_slot_is_free_again(folder):
+    """Of RTCP in a running stream, and of everything after Setup Endpoints."""
+    async with Hapd(folder, config(pattern_camera())) as hapd, paired(hapd) as (_, connection):
+        started, forgotten = await connection.services("110")
+        want = Want(320, 240, 15, 132)
+        async with Stream(connection, started, want) as silent, Stream(connection, forgotten, want) as never:
+            assert await never.setup() == 0 and await never.status() == 1
+            assert await silent.setup() == 0 and await silent.start() == 0
+            await silent.first_packets()
+            silent._stop_reports()
+            since = time.monotonic()
+            for stream in (never, silent):
+                await wait.until(_free(stream), 40, "streaming status available", 0.25)
+                assert time.monotonic() - since > 25, "not before some 30 s"
+            silent.answer = never.answer = None
 
 
 async def test_ffmpeg_alone_on_the_announced_ports(folder):

@@ -9,7 +9,7 @@ from harness import paths, rtp, wait
 from harness.cameras import RtspServer, make_file, unique
 from harness.ffmpeg import picture_bytes
 from harness.hapd import Hapd, config
-from harness.stream import Want
+from harness.stream import Stream, Want
 from harness.view import finish, paired, view
 from test_live import check_decoded, check_reports, check_sound_on_the_wire, check_video_on_the_wire
 from test_snapshot import picture, shades
@@ -43,11 +43,14 @@ async def test_passthrough_with_sound(folder, sound, transport):
         camera = server.camera(**({"rtsp_transport": transport} if transport else {}))
         async with Hapd(folder, config(camera)) as hapd, paired(hapd) as (_, connection):
             await running(connection)
+            await server.settle()
             want = Want(1280, 720, 30, kbps=2000)
             async with view(connection, folder, want) as (stream, receiver):
                 await stream.run_for(4)
                 await finish(stream, receiver)
             same_bytes(stream, server)
+            waited = stream.video.first_key_frame_at() - stream.started_at
+            assert waited < 0.3, f"first key frame {waited * 1000:.0f} ms after Start"
             check_decoded(receiver, want, seconds=3)
             check_video_on_the_wire(stream)
             check_sound_on_the_wire(stream)
@@ -59,6 +62,7 @@ async def test_two_viewers_at_once(folder):
         async with Hapd(folder, config(server.camera())) as hapd, paired(hapd) as (home, first):
             second = await home.connect(first.data)
             await running(first)
+            await server.settle()
             want = Want(1280, 720, 30, kbps=2000)
             async with view(first, folder, want, 0, name="one") as one, view(second, folder, want, 1, name="two") as two:
                 await asyncio.sleep(3)
@@ -72,8 +76,28 @@ async def test_two_viewers_at_once(folder):
         assert plays == 1, f"the camera was asked {plays} times for one picture"
 
 
+@pytest.mark.parametrize("sound", ["opus", "aac"])
+async def test_sound_never_goes_back_in_time_when_the_camera_tells_its_clock_late(folder, sound):
+    """The camera's first sender report moves its sound against its picture; a viewer may hear a gap, nothing worse."""
+    async with RtspServer(folder, sound=sound) as server:
+        async with Hapd(folder, config(server.camera())) as hapd, paired(hapd) as (_, connection):
+            service = (await connection.services("110"))[0]
+            await running(connection)
+            async with Stream(connection, service, Want(1280, 720, 30, kbps=2000)) as stream:
+                assert await stream.setup() == 0 and await stream.start() == 0
+                await stream.first_packets()
+                await server.settle()
+                await stream.end()
+                await stream.bye()
+                stream.check()
+            packets = stream.audio.packets
+            steps = [(b.timestamp - a.timestamp + 2**31 & 0xFFFFFFFF) - 2**31 for a, b in zip(packets, packets[1:])]
+            assert min(steps) == 320 and max(steps) < 16000, sorted(set(steps))
+            assert sum(1 for step in steps if step != 320) <= 2, sorted(set(steps))
+
+
 async def test_other_sizes_are_transcoded_beside_a_passthrough_viewer(folder):
-    async with RtspServer(folder) as server:
+    async with RtspServer(folder, sound="none") as server:
         async with Hapd(folder, config(server.camera())) as hapd, paired(hapd) as (home, first):
             second = await home.connect(first.data)
             await running(first)
@@ -88,7 +112,7 @@ async def test_other_sizes_are_transcoded_beside_a_passthrough_viewer(folder):
 
 
 async def test_reconfigure_from_passthrough_to_a_smaller_size_and_back(folder):
-    async with RtspServer(folder) as server:
+    async with RtspServer(folder, sound="none") as server:
         async with Hapd(folder, config(server.camera())) as hapd, paired(hapd) as (_, connection):
             await running(connection)
             async with view(connection, folder, Want(1280, 720, 30, kbps=2000)) as (stream, receiver):
@@ -112,7 +136,7 @@ def _size(stream):
 
 @pytest.mark.deadline(180)
 async def test_camera_dies_and_comes_back(folder):
-    async with RtspServer(folder, size="640x360", fps=15, kbps=300) as server:
+    async with RtspServer(folder, size="640x360", fps=15, kbps=300, sound="none") as server:
         async with Hapd(folder, config(server.camera())) as hapd, paired(hapd) as (home, connection):
             await running(connection)
             second = await home.connect(connection.data)
@@ -141,7 +165,7 @@ def _after(server):
 
 
 async def test_camera_that_hangs_delays_nobody(folder):
-    async with RtspServer(folder, size="640x360", fps=15, kbps=300) as server:
+    async with RtspServer(folder, size="640x360", fps=15, kbps=300, sound="none") as server:
         async with Hapd(folder, config(server.camera())) as hapd, paired(hapd) as (home, connection):
             await running(connection)
             second = await home.connect(connection.data)
@@ -161,7 +185,7 @@ async def test_camera_that_hangs_delays_nobody(folder):
 
 
 async def test_viewer_keeps_its_session_over_a_camera_restart(folder):
-    async with RtspServer(folder, size="640x360", fps=15, kbps=300) as server:
+    async with RtspServer(folder, size="640x360", fps=15, kbps=300, sound="none") as server:
         async with Hapd(folder, config(server.camera())) as hapd, paired(hapd) as (_, connection):
             await running(connection)
             async with view(connection, folder, Want(640, 360, 15, kbps=299)) as (stream, _):

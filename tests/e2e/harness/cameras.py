@@ -1,14 +1,17 @@
 """Cameras for the tests: configuration entries, and an RTSP server that can die and come back."""
 
+import asyncio
 import json
 import os
 import pathlib
 import secrets as random
 import signal
 import subprocess
+import time
 
 from . import paths, secrets, wait
 
+SETTLED = 6.0  # seconds; gst-rtsp-server's first RTCP comes within 5
 _HERE = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -66,6 +69,16 @@ class RtspServer:
                 self.port = json.loads(line)["port"]
                 return True
         return False
+
+    async def settle(self):
+        """Waits until the camera's first sender report has come: then a receiver puts sound and picture in step."""
+        await wait.until(self._plays, 20, "a client that plays")
+        await asyncio.sleep(max(0.0, self._plays()[-1] + SETTLED - time.time()))
+
+    def _plays(self):
+        lines = self.out.read_text().splitlines()
+        alive = max(i for i, line in enumerate(lines) if line.startswith('{"port"'))
+        return [json.loads(line)["at"] for line in lines[alive:] if '"plays"' in line]
 
     def kill(self):
         """As a power cut would end it: nobody is told."""
