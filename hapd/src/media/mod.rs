@@ -9,7 +9,7 @@
 //! - [`source`]: what feeds a camera, and its supervision.
 //! - `fanout`: the stream in memory and its readers; `intake` fills it, `feed` empties it into pipelines.
 //! - `derived`: streams made for viewers, shared: `transcode` of video, `sound`.
-//! - `session`: one viewer; `leg` is one medium of it, `select` chooses what it gets.
+//! - `session`: one viewer; `leg` is one medium of it and ends in a `srtp_sink`, `select` chooses what it gets.
 //! - `snapshot`: still pictures; `placeholder` draws what is shown when there is none.
 //!
 //! Everything that may block - state changes of pipelines, devices, decoders - happens on threads of this module. No
@@ -33,6 +33,7 @@ mod session;
 mod snapshot;
 mod sound;
 pub mod source;
+mod srtp_sink;
 mod status;
 mod track;
 mod tracks;
@@ -45,8 +46,9 @@ pub use params::{
     VideoParams,
 };
 pub use running::live_pipelines;
-pub use session::{Session, SessionEvent, SessionStats, StreamStats};
+pub use session::{Session, SessionEvent, SessionStats};
 pub use snapshot::{Snapshot, SnapshotKind};
+pub use srtp_sink::StreamStats;
 pub use status::{AudioInfo, State, Status, VideoInfo};
 
 /// Makes GStreamer and the elements of this project known to the process. Called where it is needed; calling it earlier

@@ -3,11 +3,10 @@
 //! A session lives on a thread of its own. What is asked of it is sent there, so that neither the asker nor another
 //! session ever waits for it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use gst::prelude::*;
 use tokio::sync::mpsc as async_mpsc;
@@ -16,16 +15,15 @@ use super::camera::Shared;
 use super::feed::{self, Switch, Turn};
 use super::leg::{Feed, Leg};
 use super::params::{
-    AudioParams, MediaEndpoint, MediaError, SessionEndpoints, SrtpSuite, VideoChange, VideoParams,
+    AudioParams, MediaEndpoint, MediaError, SessionEndpoints, VideoChange, VideoParams,
 };
 use super::running::{BusEvent, Running};
 use super::select;
 use super::sound::{self, Origin, Sound};
+use super::srtp_sink::{self, StreamStats};
 use super::status::State;
 use super::transcode::{Transcode, Variant};
 
-/// Silence of the controller after which the session is over.
-const RTCP_TIMEOUT: Duration = Duration::from_secs(30);
 const VIDEO: &str = "video";
 const AUDIO: &str = "audio";
 
@@ -41,32 +39,6 @@ pub enum SessionEvent {
     Bye,
     /// The session broke; nothing more is sent.
     Failed(String),
-}
-
-/// Counters of one medium.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct StreamStats {
-    /// RTP packets sent.
-    pub packets: u64,
-    /// Bytes of UDP payload sent.
-    pub bytes: u64,
-    /// Access units or Opus packets sent.
-    pub frames: u64,
-    /// Key frames sent.
-    pub key_frames: u64,
-    /// Sender reports sent.
-    pub sender_reports: u64,
-    /// RTCP packets of the controller.
-    pub rtcp_received: u64,
-    /// Packets the system did not take.
-    pub send_errors: u64,
-    /// Packets the controller misses, by its own account.
-    pub packets_lost: i32,
-    /// Time since the controller's last RTCP.
-    pub last_rtcp: Option<Duration>,
-    /// Frames left out because the viewer was too slow.
-    pub dropped: u64,
 }
 
 /// Counters of a session.
@@ -130,7 +102,10 @@ impl Session {
         let audio = add_leg(&pipeline, AUDIO, endpoints.local, &endpoints.audio, &sender)?;
         open_ports(&pipeline, &inbox)?;
         let sinks = [video.1, audio.1];
-        let ports = [bound_port(&sinks[0])?, bound_port(&sinks[1])?];
+        let ports = [
+            srtp_sink::bound_port(&sinks[0])?,
+            srtp_sink::bound_port(&sinks[1])?,
+        ];
         let [video_dropped, audio_dropped] = counted.dropped.clone();
         let actor = Actor {
             camera,
@@ -222,7 +197,7 @@ impl Session {
     pub fn stats(&self) -> SessionStats {
         let [video, audio] = [0, 1].map(|n| StreamStats {
             dropped: self.counted.dropped[n].load(Ordering::Relaxed),
-            ..sink_stats(&self.sinks[n])
+            ..srtp_sink::stats(&self.sinks[n])
         });
         let passthrough = *self
             .counted
@@ -264,12 +239,7 @@ fn add_leg(
     endpoint: &MediaEndpoint,
     sender: &mpsc::Sender<Msg>,
 ) -> Result<(Switch, gst::Element), MediaError> {
-    let missing = |_| MediaError::MissingElement("hapsrtpsink".into());
-    let sink = gst::ElementFactory::make("hapsrtpsink")
-        .name(name)
-        .build()
-        .map_err(missing)?;
-    set_endpoint(&sink, local, endpoint);
+    let sink = srtp_sink::make(name, local, endpoint)?;
     let source = feed::source(&format!("{name}-in"));
     let linked = pipeline
         .add_many([source.upcast_ref(), &sink])
@@ -281,41 +251,6 @@ fn add_leg(
     let sender = sender.clone();
     let switch = Switch::new(source, move |turn| drop(sender.send(Msg::Turn(name, turn))));
     Ok((switch, sink))
-}
-
-fn set_endpoint(sink: &gst::Element, local: IpAddr, endpoint: &MediaEndpoint) {
-    sink.set_property("host", host_text(endpoint.remote));
-    sink.set_property("port", u32::from(endpoint.remote.port()));
-    sink.set_property("bind-address", bind_text(local));
-    sink.set_property("ssrc", endpoint.ssrc);
-    let suite = match endpoint.key.suite() {
-        SrtpSuite::Aes128 => "aes-cm-128-hmac-sha1-80",
-        SrtpSuite::Aes256 => "aes-cm-256-hmac-sha1-80",
-    };
-    sink.set_property_from_str("srtp-suite", suite);
-    sink.set_property("srtp-key", gst::Buffer::from_slice(endpoint.key.bytes()));
-    sink.set_property(
-        "srtp-remote-key",
-        gst::Buffer::from_slice(endpoint.remote_key.bytes()),
-    );
-    sink.set_property("rtcp-timeout", RTCP_TIMEOUT.as_millis() as u32);
-    // What comes from memory has been in time already.
-    sink.set_property("sync", false);
-}
-
-fn host_text(remote: SocketAddr) -> String {
-    match remote {
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
-        other => other.ip().to_string(),
-    }
-}
-
-/// A link-local address cannot be bound without naming its interface.
-fn bind_text(local: IpAddr) -> String {
-    match local {
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => "::".to_owned(),
-        other => other.to_string(),
-    }
 }
 
 fn watch_key_unit_requests(source: &gst_app::AppSrc, sender: mpsc::Sender<Msg>) {
@@ -344,34 +279,6 @@ fn open_ports(pipeline: &Running, inbox: &mpsc::Receiver<Msg>) -> Result<(), Med
     Err(MediaError::Ports(
         reason.unwrap_or_else(|| "unknown reason".to_owned()),
     ))
-}
-
-fn bound_port(sink: &gst::Element) -> Result<u16, MediaError> {
-    u16::try_from(sink.property::<u32>("bind-port"))
-        .ok()
-        .filter(|port| *port != 0)
-        .ok_or_else(|| MediaError::Ports("the system chose none".to_owned()))
-}
-
-fn sink_stats(sink: &gst::Element) -> StreamStats {
-    let Some(stats) = sink.property::<Option<gst::Structure>>("stats") else {
-        return StreamStats::default();
-    };
-    let count = |field| stats.get::<u64>(field).unwrap_or(0);
-    StreamStats {
-        packets: count("packets-sent"),
-        bytes: count("bytes-sent"),
-        frames: count("frames-sent"),
-        key_frames: count("key-frames-sent"),
-        sender_reports: count("sender-reports"),
-        rtcp_received: count("rtcp-received"),
-        send_errors: count("send-errors"),
-        packets_lost: stats.get("packets-lost").unwrap_or(0),
-        last_rtcp: Some(count("last-rtcp-age-ms"))
-            .filter(|ms| *ms != u64::MAX)
-            .map(Duration::from_millis),
-        dropped: 0,
-    }
 }
 
 /// Which video a viewer gets.
@@ -442,9 +349,9 @@ impl Actor {
     }
 
     fn start(&mut self, video: VideoParams, audio: Option<AudioParams>) -> Progress {
-        set_video(&self.sinks[0], &video);
+        srtp_sink::set_video(&self.sinks[0], &video);
         if let Some(audio) = &audio {
-            set_audio(&self.sinks[1], audio);
+            srtp_sink::set_audio(&self.sinks[1], audio);
         }
         let sender = self.sender.clone();
         self.camera
@@ -462,7 +369,7 @@ impl Actor {
         if let Some((video, _)) = &mut self.wanted {
             video.apply(change);
             if let Some(interval) = change.rtcp_interval {
-                set_rtcp_interval(&self.sinks[0], interval);
+                srtp_sink::set_rtcp_interval(&self.sinks[0], interval);
             }
         }
         let before = self.video.choice().copied();
@@ -609,39 +516,13 @@ impl Actor {
 
     /// Controllers report video often and audio seldom; one of them is enough.
     fn is_silent(&self) -> bool {
-        let silence = RTCP_TIMEOUT.mul_f32(0.9);
-        self.sinks
-            .iter()
-            .all(|sink| sink_stats(sink).last_rtcp.is_none_or(|age| age >= silence))
+        let silence = srtp_sink::RTCP_TIMEOUT.mul_f32(0.9);
+        self.sinks.iter().all(|sink| {
+            srtp_sink::stats(sink)
+                .last_rtcp
+                .is_none_or(|age| age >= silence)
+        })
     }
-}
-
-fn set_video(sink: &gst::Element, video: &VideoParams) {
-    sink.set_property("payload-type", u32::from(video.payload_type));
-    sink.set_property("remote-ssrc", video.remote_ssrc);
-    if let Some(mtu) = video.mtu {
-        sink.set_property("mtu", u32::from(mtu));
-    }
-    if let Some(interval) = video.rtcp_interval {
-        set_rtcp_interval(sink, interval);
-    }
-}
-
-fn set_audio(sink: &gst::Element, audio: &AudioParams) {
-    sink.set_property("payload-type", u32::from(audio.payload_type));
-    sink.set_property("remote-ssrc", audio.remote_ssrc);
-    sink.set_property("clock-rate", audio.sample_rate);
-    sink.set_property("packet-time", u32::from(audio.packet_time_ms));
-    if let Some(interval) = audio.rtcp_interval {
-        set_rtcp_interval(sink, interval);
-    }
-}
-
-fn set_rtcp_interval(sink: &gst::Element, interval: Duration) {
-    sink.set_property(
-        "rtcp-interval",
-        interval.as_millis().clamp(100, 60_000) as u32,
-    );
 }
 
 /// In steps, so that viewers share an encoder.
