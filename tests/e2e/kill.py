@@ -125,8 +125,14 @@ async def compare(connection, told):
 async def run(folder, kills, seed):
     print(f"seed {seed}, {kills} kills")
     dice, told = random.Random(seed), Told()
-    hapd = Hapd(folder, config(pattern_camera(), interfaces=("lo",)))
-    await hapd.start()
+    hapd = Hapd(folder, config(pattern_camera()))
+    async with hapd:
+        await killing(hapd, told, dice, kills)
+    print(f"{told.kills} kills, {told.confirmed} changes confirmed, {len(told.stored)} pairings at the end")
+    return told
+
+
+async def killing(hapd, told, dice, kills):
     (entry,) = hapd.pairing_info().values()
     async with Home() as home:
         connection = await home.pair(entry["device_id"], entry["setup_code"])
@@ -150,9 +156,6 @@ async def run(folder, kills, seed):
             verified = await home.connect(identity)
             await verified.get(2)
             await verified.close()
-    await hapd.stop()
-    print(f"{told.kills} kills, {told.confirmed} changes confirmed, {len(told.stored)} pairings at the end")
-    return told
 
 
 if __name__ == "__main__":
