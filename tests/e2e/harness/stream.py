@@ -205,7 +205,7 @@ class Stream:
             (4, b"\0")])
         self.started_at = time.monotonic()
         status = await self.connection.write_tlv(
-            self._iid["117"], tlv.encode([(1, self._command(START)), (2, video), (3, audio)]))
+            self._iid["117"], tlv.encode([(1, self._command(START)), (2, video)] + [(3, audio)] * w.audio))
         self.media_tasks()
         return status
 
