@@ -1,19 +1,21 @@
 use std::collections::BTreeMap;
 
 /// Puts the packets of one source in order; waits for a missing one until `depth` later ones came.
+///
+/// A packet is its bytes, or whatever else stands for it.
 #[derive(Debug)]
-pub struct Reorder {
+pub struct Reorder<T = Vec<u8>> {
     depth: usize,
     /// Extended sequence number that comes out next.
     next: Option<u64>,
-    waiting: BTreeMap<u64, Vec<u8>>,
+    waiting: BTreeMap<u64, T>,
 }
 
 /// What comes out of a [`Reorder`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ordered {
+pub enum Ordered<T = Vec<u8>> {
     /// The next packet.
-    Packet(Vec<u8>),
+    Packet(T),
     /// This many packets did not come.
     Lost(u64),
 }
@@ -21,7 +23,7 @@ pub enum Ordered {
 /// Where extended sequence numbers begin, so that early packets of the past stay positive.
 const BASE: u64 = 1 << 32;
 
-impl Reorder {
+impl<T> Reorder<T> {
     /// Holds back up to `depth` packets (at least one, at most 1024).
     pub fn new(depth: usize) -> Self {
         Self {
@@ -33,7 +35,7 @@ impl Reorder {
 
     /// Takes a packet; late and repeated ones are dropped. Call [`pop`](Self::pop) until it is
     /// empty afterwards.
-    pub fn push(&mut self, sequence: u16, packet: Vec<u8>) {
+    pub fn push(&mut self, sequence: u16, packet: T) {
         let next = *self.next.get_or_insert(BASE + u64::from(sequence));
         let ahead = sequence.wrapping_sub(next as u16);
         if ahead < 0x8000 {
@@ -42,7 +44,7 @@ impl Reorder {
     }
 
     /// What is due now.
-    pub fn pop(&mut self) -> Option<Ordered> {
+    pub fn pop(&mut self) -> Option<Ordered<T>> {
         let (&first, _) = self.waiting.first_key_value()?;
         let next = self.next?;
         if first > next && self.waiting.len() <= self.depth {
@@ -51,13 +53,19 @@ impl Reorder {
         self.release(next, first)
     }
 
-    /// What is left, in order, at the end of the stream.
-    pub fn flush(&mut self) -> Option<Ordered> {
+    /// Whether packets wait for a missing one.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// What is left, in order, at the end of the stream; or the next part of it, for who has waited
+    /// long enough.
+    pub fn flush(&mut self) -> Option<Ordered<T>> {
         let (&first, _) = self.waiting.first_key_value()?;
         self.release(self.next?, first)
     }
 
-    fn release(&mut self, next: u64, first: u64) -> Option<Ordered> {
+    fn release(&mut self, next: u64, first: u64) -> Option<Ordered<T>> {
         if first > next {
             self.next = Some(first);
             return Some(Ordered::Lost(first - next));
@@ -100,6 +108,7 @@ mod tests {
         reorder.push(3, vec![3]);
         reorder.push(4, vec![4]);
         assert_eq!(reorder.pop(), None);
+        assert!(reorder.is_waiting());
         reorder.push(5, vec![5]);
         assert_eq!(reorder.pop(), Some(Ordered::Lost(1)));
         assert_eq!(reorder.pop(), Some(packet(3)));
