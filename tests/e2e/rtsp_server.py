@@ -4,10 +4,13 @@
 Runs with the system's Python (GObject bindings). Prints one JSON line with its port when it serves, then one per
 client that plays. Usage: rtsp_server.py [--port N] [--record FILE] [--user NAME --password WORD]
 [--size 1280x720] [--fps 30] [--sound pcmu|aac|opus|none] [--path /cam]
+[--clip FILE: Annex B with access unit delimiters, sent again and again in place of encoding]
 """
 
 import argparse
+import itertools
 import json
+import pathlib
 import time
 
 import gi
@@ -24,19 +27,49 @@ SOUND = {
 
 
 def launch(options):
+    video = picture(options)
+    if options.sound == "none":
+        return f"( {video} )"
+    return f"( {video} audiotestsrc is-live=true wave=ticks volume=0.5 ! {SOUND[options.sound]} )"
+
+
+def picture(options):
     width, height = options.size.split("x")
-    video = (
+    source = (
+        f"appsrc name=clip is-live=true do-timestamp=true format=time ! "
+        f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={options.fps}/1"
+        if options.clip else
         f"videotestsrc is-live=true pattern={options.pattern} ! "
         f"video/x-raw,format=I420,width={width},height={height},framerate={options.fps}/1 ! "
         # The frame's time burned in, where the overlay is installed.
         f"{options.overlay} x264enc tune=zerolatency speed-preset=ultrafast bitrate={options.kbps} "
-        f"key-int-max={options.gop} ! video/x-h264,profile={options.profile} ! h264parse ! "
-        "video/x-h264,stream-format=byte-stream,alignment=nal ! identity name=sent ! "
+        f"key-int-max={options.gop} ! video/x-h264,profile={options.profile}"
+    )
+    return (
+        f"{source} ! h264parse ! video/x-h264,stream-format=byte-stream,alignment=nal ! identity name=sent ! "
         "rtph264pay name=pay0 pt=96 config-interval=-1"
     )
-    if options.sound == "none":
-        return f"( {video} )"
-    return f"( {video} audiotestsrc is-live=true wave=ticks volume=0.5 ! {SOUND[options.sound]} )"
+
+
+def play_clip(media, clip, fps):
+    """Pushes the access units of a file by the clock, from the first one on and over again."""
+    delimiter = b"\0\0\0\1\x09"
+    units = itertools.cycle(delimiter + unit for unit in pathlib.Path(clip).read_bytes().split(delimiter)[1:])
+    source, began = media.get_element().get_by_name("clip"), None
+
+    def push(number):
+        nonlocal began
+        began = began or time.monotonic()
+        if source.emit("push-buffer", Gst.Buffer.new_wrapped(next(units))) == Gst.FlowReturn.OK:
+            wait = began + (number + 1) / fps - time.monotonic()
+            GLib.timeout_add(max(0, round(wait * 1000)), push, number + 1)
+        return GLib.SOURCE_REMOVE
+
+    def wanted(*_):
+        source.disconnect(handler)
+        GLib.idle_add(push, 0)
+
+    handler = source.connect("need-data", wanted)
 
 
 def record(media, path):
@@ -57,6 +90,8 @@ def record(media, path):
 def configured(media, options):
     if options.record:
         record(media, options.record)
+    if options.clip:
+        play_clip(media, options.clip, options.fps)
     say(media="configured")
 
 
@@ -83,6 +118,7 @@ def arguments():
     parser.add_argument("--fps", type=int, default=30)
     parser.add_argument("--gop", type=int, default=30)
     parser.add_argument("--kbps", type=int, default=1500)
+    parser.add_argument("--clip")
     parser.add_argument("--profile", default="constrained-baseline")
     parser.add_argument("--pattern", default="ball")
     parser.add_argument("--sound", choices=[*SOUND, "none"], default="pcmu")
