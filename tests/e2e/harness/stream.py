@@ -119,6 +119,8 @@ class Media(asyncio.DatagramProtocol):
 class Stream:
     """One session on one RTP stream management service (110)."""
 
+    receiver = Media
+
     def __init__(self, connection, service, want, host="127.0.0.1"):
         self.connection, self.want, self.host = connection, want, host
         self._iid = {kind: _iid(service, kind) for kind in ("117", "118", "120")}
@@ -140,7 +142,7 @@ class Stream:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
             sock.bind((self.host, 0))
             _, protocol = await loop.create_datagram_endpoint(
-                lambda i=i, name=name: Media(name, self.our_keys[i], self.our_keys[i], self.our_ssrcs[i]), sock=sock)
+                lambda i=i, name=name: self.receiver(name, self.our_keys[i], self.our_keys[i], self.our_ssrcs[i]), sock=sock)
             self.media.append(protocol)
         self.video, self.audio = self.media
         self.ports = [m.transport.get_extra_info("sockname")[1] for m in self.media]
