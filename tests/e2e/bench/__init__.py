@@ -1,0 +1,1 @@
+"""Benchmarks beside what else there is; see docs/benchmarks.md."""
