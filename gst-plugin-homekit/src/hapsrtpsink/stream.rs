@@ -229,7 +229,7 @@ impl Stream {
             self.session.media_sent(sent.packets, octets, moment.now);
         }
         if std::mem::take(&mut self.key_frame_queued) {
-            self.session.key_frame_sent();
+            self.session.key_frame_sent(moment.now);
         }
         self.send_report(transport, moment);
     }
@@ -330,6 +330,7 @@ fn session(config: &StreamConfig, ssrc: u32) -> SenderSession {
         canonical_name: config.canonical_name.clone(),
         report_interval: config.report_interval,
         silence_timeout: config.silence_timeout,
+        key_frame_interval: None,
     })
 }
 

@@ -2,36 +2,45 @@
 //!
 //! - [`SenderSession`]: the RTCP side of one stream that is sent. Packets and the time go in;
 //!   events, reports and the next deadline come out.
-//! - [`parse`] and [`Writer`]: compound packets (RFC 3550 §6.1), with PLI (RFC 4585 §6.3.1), FIR
-//!   and TMMBR/TMMBN (RFC 5104 §4), over the `rtcp-types` crate.
+//! - [`parse`] and [`Writer`]: compound packets (RFC 3550 §6.1), with PLI (RFC 4585 §6.3.1), FIR,
+//!   TMMBR/TMMBN and TSTR/TSTN (RFC 5104 §4), over the `rtcp-types` crate.
 //! - [`ReceiverStatistics`]: losses and jitter as a receiver reports them (RFC 3550 §A).
 //!
 //! Nothing here does IO or reads a clock.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod entries;
 mod error;
-mod fir;
+mod event;
 mod gate;
 mod message;
 mod ntp;
+mod repetition;
 mod report;
+mod round_trip;
+mod sender_statistics;
 mod session;
 mod silence;
 mod statistics;
 mod tmmb;
+mod trade_off;
 mod writer;
 
 pub use error::Error;
-pub use fir::FirFilter;
+pub use event::{Cause, Event};
 pub use gate::KeyFrameGate;
 pub use message::{Message, parse};
 pub use ntp::NtpTime;
+pub use repetition::RepetitionFilter;
 pub use report::{ReportBlock, SenderInfo};
-pub use session::{Cause, Event, ReportTime, SenderConfig, SenderSession, SenderStatistics};
+pub use round_trip::RoundTrip;
+pub use sender_statistics::SenderStatistics;
+pub use session::{ReportTime, SenderConfig, SenderSession};
 pub use silence::Silence;
 pub use statistics::ReceiverStatistics;
 pub use tmmb::TmmbEntry;
+pub use trade_off::TradeOffEntry;
 pub use writer::Writer;
 
 /// Longest compound packet that is read: more than fits any network.

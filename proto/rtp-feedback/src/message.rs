@@ -4,7 +4,8 @@ use rtcp_types::{
 };
 
 use crate::tmmb::{Tmmbn, Tmmbr};
-use crate::{Error, MAX_COMPOUND, NtpTime, ReportBlock, SenderInfo, TmmbEntry};
+use crate::trade_off::{Tstn, Tstr};
+use crate::{Error, MAX_COMPOUND, NtpTime, ReportBlock, SenderInfo, TmmbEntry, TradeOffEntry};
 
 /// One packet of a compound packet, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,20 @@ pub enum Message {
         sender: u32,
         /// The limits obeyed, with their owners.
         entries: Vec<TmmbEntry>,
+    },
+    /// TSTR (RFC 5104 §4.3.2).
+    TradeOffRequest {
+        /// Who asks.
+        sender: u32,
+        /// Whom, and for what.
+        entries: Vec<TradeOffEntry>,
+    },
+    /// TSTN (RFC 5104 §4.3.3).
+    TradeOffNotification {
+        /// Who answers.
+        sender: u32,
+        /// What will be done, with those who asked for it.
+        entries: Vec<TradeOffEntry>,
     },
     /// Anything else, or malformed within its length.
     Other {
@@ -196,6 +211,12 @@ fn payload_feedback(feedback: &PayloadFeedback<'_>) -> Option<Message> {
         let media = feedback.media_ssrc();
         return Some(Message::PictureLoss { sender, media });
     }
+    if let Ok(Tstr { list: entries, .. }) = feedback.parse_fci() {
+        return Some(Message::TradeOffRequest { sender, entries });
+    }
+    if let Ok(Tstn { list: entries, .. }) = feedback.parse_fci() {
+        return Some(Message::TradeOffNotification { sender, entries });
+    }
     let fir = feedback.parse_fci::<Fir<'_>>().ok()?;
     let entries = fir.entries().map(|e| (e.ssrc(), e.sequence())).collect();
     Some(Message::FullIntraRequest { sender, entries })
@@ -203,10 +224,10 @@ fn payload_feedback(feedback: &PayloadFeedback<'_>) -> Option<Message> {
 
 fn transport_feedback(feedback: &TransportFeedback<'_>) -> Option<Message> {
     let sender = feedback.sender_ssrc();
-    if let Ok(Tmmbr { entries }) = feedback.parse_fci() {
+    if let Ok(Tmmbr { list: entries, .. }) = feedback.parse_fci() {
         return Some(Message::MaxBitrateRequest { sender, entries });
     }
-    if let Ok(Tmmbn { entries }) = feedback.parse_fci() {
+    if let Ok(Tmmbn { list: entries, .. }) = feedback.parse_fci() {
         return Some(Message::MaxBitrateNotification { sender, entries });
     }
     let nack = feedback.parse_fci::<Nack<'_>>().ok()?;
@@ -264,6 +285,41 @@ mod tests {
             entries: vec![entry],
         };
         assert_eq!(one(&bytes), expected);
+    }
+
+    #[test]
+    fn trade_off_request_and_notification() {
+        let mut bytes = [
+            0x85, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 7, 0xff, 0xff, 0xf4,
+        ];
+        let entry = TradeOffEntry {
+            ssrc: 2,
+            sequence: 7,
+            index: 20,
+        };
+        let expected = Message::TradeOffRequest {
+            sender: 1,
+            entries: vec![entry],
+        };
+        assert_eq!(one(&bytes), expected);
+        bytes[0] = 0x86;
+        let expected = Message::TradeOffNotification {
+            sender: 1,
+            entries: vec![entry],
+        };
+        assert_eq!(one(&bytes), expected);
+    }
+
+    #[test]
+    fn feedback_without_a_report_before_it_is_read() {
+        // RFC 5506 §3.1: a compound packet of reduced size may begin with feedback.
+        let packet = crate::Writer::new(1).picture_loss(2).finish();
+        assert_eq!(source(&packet), Some(1));
+        let expected = Message::PictureLoss {
+            sender: 1,
+            media: 2,
+        };
+        assert_eq!(one(&packet), expected);
     }
 
     #[test]

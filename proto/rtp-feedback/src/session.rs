@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 
 use crate::message::{self, Message};
 use crate::{
-    Error, FirFilter, KeyFrameGate, NtpTime, ReportBlock, SenderInfo, Silence, TmmbEntry, Writer,
+    Cause, Error, Event, KeyFrameGate, NtpTime, RepetitionFilter, ReportBlock, RoundTrip,
+    SenderInfo, SenderStatistics, Silence, TmmbEntry, TradeOffEntry, Writer,
 };
 
 /// What a [`SenderSession`] has to know.
@@ -19,6 +20,10 @@ pub struct SenderConfig {
     pub report_interval: Duration,
     /// Silence that is too long; `None`: none is.
     pub silence_timeout: Option<Duration>,
+    /// Time between key frames the session asks for (`KFI` of HAP R1 figure 11-1), counted from the
+    /// last one, whatever caused that; `None` leaves the rhythm to the encoder, which then should
+    /// count so itself.
+    pub key_frame_interval: Option<Duration>,
 }
 
 /// The RTCP side of one stream that is sent.
@@ -35,42 +40,19 @@ pub struct SenderSession {
     next_report: Option<Instant>,
     silence: Option<Silence>,
     gate: KeyFrameGate,
-    firs: FirFilter,
+    round_trip: RoundTrip,
+    firs: RepetitionFilter,
+    trade_offs: RepetitionFilter,
+    /// Caps that can be obeyed, in bit/s.
+    bitrates: (u64, u64),
     /// Limit to be confirmed by TMMBN in the next report.
-    to_confirm: Option<TmmbEntry>,
+    cap_to_confirm: Option<TmmbEntry>,
+    /// Trade-off to be confirmed by TSTN in the next regular report.
+    trade_off_to_confirm: Option<TradeOffEntry>,
+    /// What we receive from the controller.
+    reception: Option<ReportBlock>,
     events: VecDeque<Event>,
     statistics: SenderStatistics,
-}
-
-/// Something the application has to do or to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The first packet of the controller has come.
-    FirstRtcp,
-    /// Nothing has come for too long.
-    Silent {
-        /// Since when.
-        age: Duration,
-    },
-    /// The controller left.
-    Bye,
-    /// The controller caps the bitrate, in bit/s; the sender confirms it by itself.
-    MaxBitrate(u64),
-    /// The encoder is to be asked for a key frame.
-    KeyFrameWanted(Cause),
-}
-
-/// Why a key frame is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// A picture loss indication.
-    PictureLoss,
-    /// A full intra request.
-    FullIntraRequest,
-    /// The application said so: start, resume.
-    Application,
 }
 
 /// One instant, by the wall clock and by the media clock.
@@ -82,44 +64,26 @@ pub struct ReportTime {
     pub rtp_timestamp: u32,
 }
 
-/// What was sent and heard so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct SenderStatistics {
-    /// RTP packets sent.
-    pub packets: u64,
-    /// Payload octets sent, without RTP headers.
-    pub octets: u64,
-    /// Sender reports written.
-    pub sender_reports: u64,
-    /// Compound packets of the controller.
-    pub rtcp_received: u64,
-    /// Picture loss indications for this stream.
-    pub picture_losses: u64,
-    /// Full intra requests for this stream, repetitions included.
-    pub full_intra_requests: u64,
-    /// Requests to cap the bitrate of this stream.
-    pub max_bitrate_requests: u64,
-    /// Packets that generic NACKs asked for.
-    pub nacked_packets: u64,
-    /// The last report block about this stream.
-    pub last_report: Option<ReportBlock>,
-    /// The last round trip time.
-    pub round_trip_time: Option<Duration>,
-    /// When the controller was last heard.
-    pub last_heard: Option<Instant>,
-}
+/// Shortest time between reports, whatever was negotiated.
+const SHORTEST_REPORT_INTERVAL: Duration = Duration::from_millis(20);
 
 impl SenderSession {
     /// A session that has sent nothing yet.
     pub fn new(config: SenderConfig) -> Self {
+        let mut gate = KeyFrameGate::default();
+        gate.set_interval(config.key_frame_interval);
         Self {
             config,
             next_report: None,
             silence: None,
-            gate: KeyFrameGate::default(),
-            firs: FirFilter::default(),
-            to_confirm: None,
+            gate,
+            round_trip: RoundTrip::default(),
+            firs: RepetitionFilter::default(),
+            trade_offs: RepetitionFilter::default(),
+            bitrates: (1, u64::MAX),
+            cap_to_confirm: None,
+            trade_off_to_confirm: None,
+            reception: None,
             events: VecDeque::new(),
             statistics: SenderStatistics::default(),
         }
@@ -153,6 +117,23 @@ impl SenderSession {
         }
     }
 
+    /// Changes the time between key frames the session asks for; `None` leaves them to the encoder.
+    pub fn set_key_frame_interval(&mut self, interval: Option<Duration>) {
+        self.config.key_frame_interval = interval;
+        self.gate.set_interval(interval);
+    }
+
+    /// Tells what caps can be obeyed, in bit/s: others are taken as the nearest that can, and
+    /// confirmed as such. At first 1 bit/s is the least, and there is no maximum.
+    pub fn set_bitrate_range(&mut self, min: u64, max: Option<u64>) {
+        self.bitrates = (min, max.unwrap_or(u64::MAX).max(min));
+    }
+
+    /// Tells what is received from the controller; the next reports carry it, until told otherwise.
+    pub fn set_reception(&mut self, reception: Option<ReportBlock>) {
+        self.reception = reception;
+    }
+
     /// `packets` were sent, with `octets` of payload. The first ones make a report due at once and
     /// begin to measure silence.
     pub fn media_sent(&mut self, packets: u64, octets: u64, now: Instant) {
@@ -165,8 +146,8 @@ impl SenderSession {
     }
 
     /// The last packet of a key frame was sent.
-    pub fn key_frame_sent(&mut self) {
-        self.gate.key_frame_sent();
+    pub fn key_frame_sent(&mut self, now: Instant) {
+        self.gate.key_frame_sent(now);
     }
 
     /// A key frame that was asked for will not be sent: the stream was suspended, or flushed.
@@ -193,16 +174,11 @@ impl SenderSession {
         let messages = message::parse(compound)?;
         self.check_source(compound)?;
         self.heard(now);
-        // A cap on the bitrate goes before a request for a key frame (HAP R1 §11.4.1).
-        let caps = |m: &&Message| matches!(m, Message::MaxBitrateRequest { .. });
-        messages
-            .iter()
-            .filter(caps)
-            .for_each(|m| self.handle_message(m, now, ntp));
-        messages
-            .iter()
-            .filter(|m| !caps(m))
-            .for_each(|m| self.handle_message(m, now, ntp));
+        // What shapes the next key frame goes before a request for it (HAP R1 §11.4.1).
+        let (shaping, others): (Vec<_>, Vec<_>) = messages.iter().partition(|m| shapes(m));
+        for message in shaping.into_iter().chain(others) {
+            self.handle_message(message, now, ntp);
+        }
         Ok(())
     }
 
@@ -211,6 +187,9 @@ impl SenderSession {
         if let Some(age) = self.silence.as_mut().and_then(|s| s.check(now)) {
             self.events.push_back(Event::Silent { age });
         }
+        if self.gate.is_periodic_due(now) {
+            self.want_key_frame(Cause::Periodic, now);
+        }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) and
@@ -218,7 +197,10 @@ impl SenderSession {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let silence = self.silence.as_ref().and_then(Silence::deadline);
-        [self.next_report, silence].into_iter().flatten().min()
+        [self.next_report, silence, self.gate.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next event.
@@ -233,19 +215,32 @@ impl SenderSession {
         self.next_report.is_some_and(|due| due <= now)
     }
 
-    /// A compound packet to be sent, if one is due: SR and CNAME, and TMMBN where a cap is to be
-    /// confirmed. `time` is the present.
+    /// A compound packet to be sent, if one is due: SR and CNAME, TMMBN where a cap is to be
+    /// confirmed, and TSTN in the regular ones. `time` is the present.
     #[must_use]
     pub fn poll_report(&mut self, now: Instant, time: ReportTime) -> Option<Vec<u8>> {
         if !self.is_report_due(now) {
             return None;
         }
-        self.next_report = now.checked_add(self.config.report_interval);
+        self.schedule_report(now);
         let mut report = self.begin_report(time);
-        if let Some(entry) = self.to_confirm.take() {
-            report = report.max_bitrate_notification(&[entry]);
+        match self.cap_to_confirm.take() {
+            Some(entry) => report = report.max_bitrate_notification(&[entry]),
+            None => report = self.confirm_trade_off(report),
         }
         Some(report.finish())
+    }
+
+    /// Where another part of the program sends the regular reports: one is about to go out. Its
+    /// counters hold from now on, and no report of ours is due before one interval is over. Returns
+    /// what has to be appended to it; that may be nothing.
+    pub fn report_passes(&mut self, info: SenderInfo, now: Instant) -> Vec<u8> {
+        self.statistics.packets = info.packets.into();
+        self.statistics.octets = info.octets.into();
+        self.statistics.sender_reports += 1;
+        self.schedule_report(now);
+        let appendix = Writer::new(self.config.ssrc);
+        self.confirm_trade_off(appendix).finish()
     }
 
     /// The farewell, with a last report; nothing more becomes due.
@@ -255,17 +250,36 @@ impl SenderSession {
         self.begin_report(time).bye().finish()
     }
 
+    fn schedule_report(&mut self, now: Instant) {
+        let interval = self.config.report_interval.max(SHORTEST_REPORT_INTERVAL);
+        self.next_report = now.checked_add(interval);
+    }
+
+    /// Who has sent nothing sends no SR (RFC 3550 §6.4).
     fn begin_report(&mut self, time: ReportTime) -> Writer {
-        self.statistics.sender_reports += 1;
-        let info = SenderInfo {
-            ntp: time.ntp,
-            rtp_timestamp: time.rtp_timestamp,
-            packets: self.statistics.packets as u32,
-            octets: self.statistics.octets as u32,
+        let writer = Writer::new(self.config.ssrc);
+        let blocks = self.reception.as_slice();
+        let report = match self.statistics.packets {
+            0 => writer.receiver_report(blocks),
+            packets => {
+                self.statistics.sender_reports += 1;
+                let info = SenderInfo {
+                    ntp: time.ntp,
+                    rtp_timestamp: time.rtp_timestamp,
+                    packets: packets as u32,
+                    octets: self.statistics.octets as u32,
+                };
+                writer.sender_report(info, blocks)
+            }
         };
-        Writer::new(self.config.ssrc)
-            .sender_report(info, &[])
-            .canonical_name(&self.config.canonical_name)
+        report.canonical_name(&self.config.canonical_name)
+    }
+
+    fn confirm_trade_off(&mut self, report: Writer) -> Writer {
+        match self.trade_off_to_confirm.take() {
+            Some(entry) => report.trade_off_notification(&[entry]),
+            None => report,
+        }
     }
 
     fn check_source(&self, compound: &[u8]) -> Result<(), Error> {
@@ -292,11 +306,8 @@ impl SenderSession {
             Message::SenderReport { blocks, .. } | Message::ReceiverReport { blocks, .. } => {
                 self.handle_blocks(blocks, ntp);
             }
-            Message::Bye { .. } => self.events.push_back(Event::Bye),
-            Message::PictureLoss { media, .. } if *media == ours => {
-                self.statistics.picture_losses += 1;
-                self.want_key_frame(Cause::PictureLoss, now);
-            }
+            Message::Bye { sources } => self.handle_bye(sources),
+            Message::PictureLoss { media, .. } if *media == ours => self.handle_loss(now),
             Message::FullIntraRequest { sender, entries } => {
                 let ours = entries.iter().filter(|(media, _)| *media == ours);
                 ours.for_each(|(_, sequence)| self.handle_fir(*sender, *sequence, now));
@@ -304,6 +315,11 @@ impl SenderSession {
             Message::MaxBitrateRequest { sender, entries } => {
                 if let Some(entry) = entries.iter().find(|entry| entry.ssrc == ours) {
                     self.handle_cap(*sender, *entry, now);
+                }
+            }
+            Message::TradeOffRequest { sender, entries } => {
+                if let Some(entry) = entries.iter().find(|entry| entry.ssrc == ours) {
+                    self.handle_trade_off(*sender, *entry);
                 }
             }
             Message::Nack { media, packets, .. } if *media == ours => {
@@ -318,8 +334,24 @@ impl SenderSession {
             return;
         };
         self.statistics.last_report = Some(*block);
-        let trip = block.round_trip_time(ntp);
-        self.statistics.round_trip_time = trip.or(self.statistics.round_trip_time);
+        if let Some(trip) = block.round_trip_time(ntp) {
+            self.round_trip.measured(trip);
+            self.statistics.round_trip_time = self.round_trip.last();
+        }
+    }
+
+    fn handle_bye(&mut self, sources: &[u32]) {
+        let remote = self.config.remote_ssrc;
+        if remote.is_none_or(|remote| sources.contains(&remote)) {
+            self.events.push_back(Event::Bye);
+        }
+    }
+
+    fn handle_loss(&mut self, now: Instant) {
+        self.statistics.picture_losses += 1;
+        if !self.want_key_frame(Cause::PictureLoss, now) {
+            self.statistics.picture_losses_ignored += 1;
+        }
     }
 
     fn handle_fir(&mut self, sender: u32, sequence: u8, now: Instant) {
@@ -330,266 +362,46 @@ impl SenderSession {
     }
 
     /// Obeys a cap and confirms it at once; the next regular report then follows after a whole
-    /// interval (HAP R1 §11.4.1).
+    /// interval (HAP R1 §11.4.1). What is confirmed is what is obeyed (RFC 5104 §4.2.2.2).
     fn handle_cap(&mut self, owner: u32, entry: TmmbEntry, now: Instant) {
+        let (min, max) = self.bitrates;
+        let bitrate = entry.bitrate.clamp(min, max);
         self.statistics.max_bitrate_requests += 1;
-        self.events.push_back(Event::MaxBitrate(entry.bitrate));
-        let ssrc = owner;
-        self.to_confirm = Some(TmmbEntry { ssrc, ..entry });
+        self.statistics.max_bitrate = Some(bitrate);
+        self.events.push_back(Event::MaxBitrate(bitrate));
+        self.cap_to_confirm = Some(TmmbEntry {
+            ssrc: owner,
+            bitrate,
+            ..entry
+        });
         self.next_report = Some(now);
     }
 
-    fn want_key_frame(&mut self, cause: Cause, now: Instant) {
-        if self.gate.request(now) {
+    /// A repetition is confirmed again: the first confirmation may be lost (RFC 5104 §4.3.3.2).
+    fn handle_trade_off(&mut self, owner: u32, entry: TradeOffEntry) {
+        self.statistics.trade_off_requests += 1;
+        if self.trade_offs.is_new(owner, entry.sequence) {
+            self.events.push_back(Event::TradeOff(entry.index));
+        }
+        let ssrc = owner;
+        self.trade_off_to_confirm = Some(TradeOffEntry { ssrc, ..entry });
+    }
+
+    fn want_key_frame(&mut self, cause: Cause, now: Instant) -> bool {
+        let wanted = self.gate.request(cause, self.round_trip.estimate(), now);
+        if wanted {
             self.events.push_back(Event::KeyFrameWanted(cause));
         }
+        wanted
     }
+}
+
+/// Whether the message changes what the next key frame is like.
+fn shapes(message: &Message) -> bool {
+    use Message::{MaxBitrateRequest, TradeOffRequest};
+    matches!(message, MaxBitrateRequest { .. } | TradeOffRequest { .. })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OURS: u32 = 0x1111_1111;
-    const THEIRS: u32 = 0x2222_2222;
-    const INTERVAL: Duration = Duration::from_millis(500);
-    const SILENCE: Duration = Duration::from_secs(30);
-
-    struct Bench {
-        session: SenderSession,
-        now: Instant,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let config = SenderConfig {
-                ssrc: OURS,
-                remote_ssrc: Some(THEIRS),
-                canonical_name: "camera".into(),
-                report_interval: INTERVAL,
-                silence_timeout: Some(SILENCE),
-            };
-            Self {
-                session: SenderSession::new(config),
-                now: Instant::now(),
-            }
-        }
-
-        fn started() -> Self {
-            let mut bench = Self::new();
-            bench.session.media_sent(1, 100, bench.now);
-            bench.report().unwrap();
-            bench
-        }
-
-        fn input(&mut self, packet: Writer) -> Vec<Event> {
-            let packet = packet.finish();
-            let ntp = NtpTime::default();
-            self.session.handle_input(&packet, self.now, ntp).unwrap();
-            self.events()
-        }
-
-        fn events(&mut self) -> Vec<Event> {
-            std::iter::from_fn(|| self.session.poll_event()).collect()
-        }
-
-        fn report(&mut self) -> Option<Vec<Message>> {
-            let time = ReportTime {
-                ntp: NtpTime::from_bits(5 << 32),
-                rtp_timestamp: 77,
-            };
-            let report = self.session.poll_report(self.now, time)?;
-            Some(crate::parse(&report).unwrap())
-        }
-    }
-
-    fn from_controller() -> Writer {
-        Writer::new(THEIRS).receiver_report(&[])
-    }
-
-    #[test]
-    fn the_first_report_follows_the_first_packets_then_one_per_interval() {
-        let mut bench = Bench::new();
-        assert_eq!(bench.report(), None);
-        assert_eq!(bench.session.poll_timeout(), None);
-        bench.session.media_sent(3, 3000, bench.now);
-        let report = bench.report().unwrap();
-        let info = SenderInfo {
-            ntp: NtpTime::from_bits(5 << 32),
-            rtp_timestamp: 77,
-            packets: 3,
-            octets: 3000,
-        };
-        let expected = [
-            Message::SenderReport {
-                ssrc: OURS,
-                info,
-                blocks: vec![],
-            },
-            Message::CanonicalName {
-                ssrc: OURS,
-                name: b"camera".to_vec(),
-            },
-        ];
-        assert_eq!(report, expected);
-        assert_eq!(bench.report(), None);
-        assert_eq!(bench.session.poll_timeout(), Some(bench.now + INTERVAL));
-        bench.now += INTERVAL;
-        assert!(bench.report().is_some());
-    }
-
-    #[test]
-    fn the_first_packet_of_the_controller_is_announced_once() {
-        let mut bench = Bench::started();
-        assert_eq!(bench.input(from_controller()), [Event::FirstRtcp]);
-        assert_eq!(bench.input(from_controller()), []);
-        assert_eq!(bench.session.statistics().rtcp_received, 2);
-    }
-
-    #[test]
-    fn picture_loss_asks_for_one_key_frame_until_it_has_left() {
-        let mut bench = Bench::started();
-        bench.input(from_controller());
-        let wanted = Event::KeyFrameWanted(Cause::PictureLoss);
-        let pli = || from_controller().picture_loss(OURS);
-        assert_eq!(bench.input(pli()), [wanted]);
-        assert_eq!(bench.input(pli()), []);
-        bench.session.key_frame_sent();
-        assert_eq!(bench.input(pli()), [wanted]);
-        assert_eq!(bench.session.statistics().picture_losses, 3);
-    }
-
-    #[test]
-    fn full_intra_requests_count_once_per_sequence_number() {
-        let mut bench = Bench::started();
-        bench.input(from_controller());
-        let wanted = Event::KeyFrameWanted(Cause::FullIntraRequest);
-        let fir = |sequence| from_controller().full_intra_request(OURS, sequence);
-        assert_eq!(bench.input(fir(1)), [wanted]);
-        bench.session.key_frame_sent();
-        assert_eq!(bench.input(fir(1)), []);
-        assert_eq!(bench.input(fir(2)), [wanted]);
-    }
-
-    #[test]
-    fn feedback_for_other_sources_is_ignored() {
-        let mut bench = Bench::started();
-        bench.input(from_controller());
-        let other = OURS + 1;
-        let cap = TmmbEntry {
-            ssrc: other,
-            bitrate: 1,
-            overhead: 0,
-        };
-        assert_eq!(bench.input(from_controller().picture_loss(other)), []);
-        assert_eq!(
-            bench.input(from_controller().full_intra_request(other, 1)),
-            []
-        );
-        assert_eq!(
-            bench.input(from_controller().max_bitrate_request(&[cap])),
-            []
-        );
-    }
-
-    #[test]
-    fn a_cap_goes_before_the_key_frame_and_is_confirmed_at_once() {
-        let mut bench = Bench::started();
-        bench.input(from_controller());
-        bench.now += Duration::from_millis(100);
-        let cap = TmmbEntry {
-            ssrc: OURS,
-            bitrate: 150_000,
-            overhead: 40,
-        };
-        let packet = from_controller()
-            .picture_loss(OURS)
-            .max_bitrate_request(&[cap]);
-        let expected = [
-            Event::MaxBitrate(150_000),
-            Event::KeyFrameWanted(Cause::PictureLoss),
-        ];
-        assert_eq!(bench.input(packet), expected);
-        let report = bench.report().unwrap();
-        let confirmed = Message::MaxBitrateNotification {
-            sender: OURS,
-            entries: vec![TmmbEntry {
-                ssrc: THEIRS,
-                ..cap
-            }],
-        };
-        assert_eq!(report.last(), Some(&confirmed));
-        assert_eq!(bench.session.poll_timeout(), Some(bench.now + INTERVAL));
-    }
-
-    #[test]
-    fn silence_is_told_once_and_ends_with_the_next_packet() {
-        let mut bench = Bench::started();
-        bench.now += SILENCE;
-        bench.session.handle_timeout(bench.now);
-        assert_eq!(bench.events(), [Event::Silent { age: SILENCE }]);
-        bench.now += SILENCE;
-        bench.session.handle_timeout(bench.now);
-        assert_eq!(bench.events(), []);
-        bench.input(from_controller());
-        bench.now += SILENCE;
-        bench.session.handle_timeout(bench.now);
-        assert_eq!(bench.events(), [Event::Silent { age: SILENCE }]);
-    }
-
-    #[test]
-    fn strangers_are_refused() {
-        let mut bench = Bench::started();
-        let packet = Writer::new(9).receiver_report(&[]).finish();
-        let result = bench
-            .session
-            .handle_input(&packet, bench.now, NtpTime::default());
-        let error = Error::Source {
-            expected: THEIRS,
-            actual: 9,
-        };
-        assert_eq!(result, Err(error));
-        assert_eq!(bench.session.statistics().rtcp_received, 0);
-        bench.session.set_remote_ssrc(None);
-        assert_eq!(
-            bench.input(Writer::new(9).receiver_report(&[])),
-            [Event::FirstRtcp]
-        );
-    }
-
-    #[test]
-    fn reports_about_us_are_kept_with_the_round_trip_time() {
-        let mut bench = Bench::started();
-        let block = ReportBlock {
-            ssrc: OURS,
-            fraction_lost: 12,
-            last_sender_report: 1,
-            ..ReportBlock::default()
-        };
-        let packet = Writer::new(THEIRS).receiver_report(&[block]).finish();
-        let arrival = NtpTime::from_bits((1 + 0x8000) << 16);
-        bench
-            .session
-            .handle_input(&packet, bench.now, arrival)
-            .unwrap();
-        let statistics = bench.session.statistics();
-        assert_eq!(statistics.last_report, Some(block));
-        assert_eq!(statistics.round_trip_time, Some(INTERVAL));
-    }
-
-    #[test]
-    fn the_farewell_is_the_last_packet() {
-        let mut bench = Bench::started();
-        let time = ReportTime {
-            ntp: NtpTime::default(),
-            rtp_timestamp: 0,
-        };
-        let packet = bench.session.bye(time);
-        let messages = crate::parse(&packet).unwrap();
-        let bye = Message::Bye {
-            sources: vec![OURS],
-        };
-        assert_eq!(messages.last(), Some(&bye));
-        assert_eq!(bench.session.poll_timeout(), None);
-    }
-}
+#[path = "session_tests.rs"]
+mod tests;

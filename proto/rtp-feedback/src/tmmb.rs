@@ -1,5 +1,6 @@
-use rtcp_types::prelude::*;
-use rtcp_types::{FciBuilder, FciFeedbackPacketType, FciParser, RtcpParseError, RtcpWriteError};
+use rtcp_types::FciFeedbackPacketType;
+
+use crate::entries::{Entries, Entry, LEN, Place};
 
 /// One entry of a TMMBR or TMMBN (RFC 5104 §4.2.1.1).
 ///
@@ -23,13 +24,7 @@ pub struct TmmbEntry {
     pub overhead: u16,
 }
 
-/// Length of an entry.
-const LEN: usize = 8;
-
-/// Most entries that are read from one packet.
-const MAX_ENTRIES: usize = 32;
-
-impl TmmbEntry {
+impl Entry for TmmbEntry {
     fn from_bytes(bytes: &[u8; LEN]) -> Self {
         let [s0, s1, s2, s3, w0, w1, w2, w3] = *bytes;
         let word = u32::from_be_bytes([w0, w1, w2, w3]);
@@ -61,57 +56,26 @@ fn saturating_shift(mantissa: u64, exponent: u32) -> u64 {
     }
 }
 
-/// Feedback control information of TMMBR (`FORMAT` 3) and TMMBN (4).
+/// Where TMMBR stand.
 #[derive(Debug)]
-pub(crate) struct Tmmb<const FORMAT: u8> {
-    pub(crate) entries: Vec<TmmbEntry>,
-}
+pub(crate) struct Requests;
 
-pub(crate) type Tmmbr = Tmmb<3>;
-pub(crate) type Tmmbn = Tmmb<4>;
+/// Where TMMBN stand.
+#[derive(Debug)]
+pub(crate) struct Notifications;
 
-impl<const FORMAT: u8> FciParser<'_> for Tmmb<FORMAT> {
+impl Place for Requests {
     const PACKET_TYPE: FciFeedbackPacketType = FciFeedbackPacketType::TRANSPORT;
-    const FCI_FORMAT: u8 = FORMAT;
-
-    fn parse(data: &[u8]) -> Result<Self, RtcpParseError> {
-        let entries = data.chunks_exact(LEN).take(MAX_ENTRIES);
-        let entry = |bytes: &[u8]| {
-            let bytes = bytes.try_into().expect("chunks_exact gives LEN bytes");
-            TmmbEntry::from_bytes(bytes)
-        };
-        Ok(Self {
-            entries: entries.map(entry).collect(),
-        })
-    }
+    const FORMAT: u8 = 3;
 }
 
-impl<const FORMAT: u8> FciBuilder<'_> for Tmmb<FORMAT> {
-    fn format(&self) -> u8 {
-        FORMAT
-    }
-
-    fn supports_feedback_type(&self) -> FciFeedbackPacketType {
-        FciFeedbackPacketType::TRANSPORT
-    }
+impl Place for Notifications {
+    const PACKET_TYPE: FciFeedbackPacketType = FciFeedbackPacketType::TRANSPORT;
+    const FORMAT: u8 = 4;
 }
 
-impl<const FORMAT: u8> RtcpPacketWriter for Tmmb<FORMAT> {
-    fn calculate_size(&self) -> Result<usize, RtcpWriteError> {
-        Ok(LEN * self.entries.len())
-    }
-
-    fn write_into_unchecked(&self, buf: &mut [u8]) -> usize {
-        for (out, entry) in buf.chunks_exact_mut(LEN).zip(&self.entries) {
-            out.copy_from_slice(&entry.to_bytes());
-        }
-        LEN * self.entries.len()
-    }
-
-    fn get_padding(&self) -> Option<u8> {
-        None
-    }
-}
+pub(crate) type Tmmbr = Entries<TmmbEntry, Requests>;
+pub(crate) type Tmmbn = Entries<TmmbEntry, Notifications>;
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,12 @@
 use rtcp_types::prelude::*;
 use rtcp_types::{
-    Bye, Compound, CompoundBuilder, Fir, Nack, PayloadFeedback, Pli, ReceiverReport, Sdes,
-    SdesChunk, SdesItem, SenderReport, TransportFeedback,
+    Bye, Compound, CompoundBuilder, FciBuilder, Fir, Nack, PayloadFeedback, Pli, ReceiverReport,
+    Sdes, SdesChunk, SdesItem, SenderReport, TransportFeedback,
 };
 
-use crate::tmmb::{Tmmb, Tmmbn, Tmmbr};
-use crate::{ReportBlock, SenderInfo, TmmbEntry};
+use crate::tmmb::{Tmmbn, Tmmbr};
+use crate::trade_off::{Tstn, Tstr};
+use crate::{ReportBlock, SenderInfo, TmmbEntry, TradeOffEntry};
 
 /// Writes one compound packet, member by member, in the order of the calls.
 ///
@@ -84,9 +85,7 @@ impl Writer {
 
     /// Adds a FIR to `media`; a repetition has the same `sequence`, a new request the next.
     pub fn full_intra_request(self, media: u32, sequence: u8) -> Self {
-        let fir = Fir::builder().add_ssrc(media, sequence);
-        let feedback = PayloadFeedback::builder_owned(fir).sender_ssrc(self.ssrc);
-        self.add(feedback)
+        self.payload_feedback(Fir::builder().add_ssrc(media, sequence))
     }
 
     /// Adds a generic NACK to `media` for the packets `sequences`.
@@ -102,14 +101,22 @@ impl Writer {
 
     /// Adds a TMMBR.
     pub fn max_bitrate_request(self, entries: &[TmmbEntry]) -> Self {
-        let entries = entries.to_vec();
-        self.max_bitrate(Tmmbr { entries })
+        self.transport_feedback(Tmmbr::new(entries))
     }
 
     /// Adds a TMMBN.
     pub fn max_bitrate_notification(self, entries: &[TmmbEntry]) -> Self {
-        let entries = entries.to_vec();
-        self.max_bitrate(Tmmbn { entries })
+        self.transport_feedback(Tmmbn::new(entries))
+    }
+
+    /// Adds a TSTR; a repetition has the same sequence numbers, a new request the next.
+    pub fn trade_off_request(self, entries: &[TradeOffEntry]) -> Self {
+        self.payload_feedback(Tstr::new(entries))
+    }
+
+    /// Adds a TSTN.
+    pub fn trade_off_notification(self, entries: &[TradeOffEntry]) -> Self {
+        self.payload_feedback(Tstn::new(entries))
     }
 
     /// The bytes.
@@ -120,8 +127,13 @@ impl Writer {
         out
     }
 
-    fn max_bitrate<const FORMAT: u8>(self, entries: Tmmb<FORMAT>) -> Self {
+    fn transport_feedback(self, entries: impl FciBuilder<'static> + 'static) -> Self {
         let feedback = TransportFeedback::builder_owned(entries).sender_ssrc(self.ssrc);
+        self.add(feedback)
+    }
+
+    fn payload_feedback(self, entries: impl FciBuilder<'static> + 'static) -> Self {
+        let feedback = PayloadFeedback::builder_owned(entries).sender_ssrc(self.ssrc);
         self.add(feedback)
     }
 
@@ -218,6 +230,18 @@ mod tests {
             0x83, 205, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0x0a, 0x47, 0xfc, 0x28,
         ];
         assert_eq!(Writer::new(1).max_bitrate_request(&[entry]).finish(), tmmb);
+        let trade_off = TradeOffEntry {
+            ssrc: 2,
+            sequence: 7,
+            index: 31,
+        };
+        let mut tst = [
+            0x85, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 7, 0, 0, 31,
+        ];
+        assert_eq!(Writer::new(1).trade_off_request(&[trade_off]).finish(), tst);
+        tst[0] = 0x86;
+        let packet = Writer::new(1).trade_off_notification(&[trade_off]);
+        assert_eq!(packet.finish(), tst);
         tmmb[0] = 0x84;
         assert_eq!(
             Writer::new(1).max_bitrate_notification(&[entry]).finish(),

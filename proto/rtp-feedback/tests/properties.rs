@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use rtp_feedback::{
     MAX_COMPOUND, Message, NtpTime, ReceiverStatistics, ReportBlock, SenderConfig, SenderSession,
-    TmmbEntry, Writer, parse,
+    TmmbEntry, TradeOffEntry, Writer, parse,
 };
 
 /// Bytes that look like RTCP: version, known types, lengths that often fit.
@@ -30,6 +30,7 @@ fn session() -> SenderSession {
         canonical_name: "x".into(),
         report_interval: Duration::from_millis(500),
         silence_timeout: None,
+        key_frame_interval: None,
     })
 }
 
@@ -58,21 +59,24 @@ proptest! {
     #[test]
     fn what_is_written_is_read(
         ssrc: u32, media: u32, sequence: u8, bitrate in 0u64..0x2_0000, overhead in 0u16..512,
-        jitter: u32, cumulative_lost in -0x80_0000i32..0x80_0000,
+        index in 0u8..32, jitter: u32, cumulative_lost in -0x80_0000i32..0x80_0000,
     ) {
         let block = ReportBlock { ssrc: media, jitter, cumulative_lost, ..ReportBlock::default() };
         let entry = TmmbEntry { ssrc: media, bitrate, overhead };
+        let trade_off = TradeOffEntry { ssrc: media, sequence, index };
         let packet = Writer::new(ssrc)
             .receiver_report(&[block])
             .picture_loss(media)
             .full_intra_request(media, sequence)
             .max_bitrate_request(&[entry])
+            .trade_off_request(&[trade_off])
             .finish();
         let expected = [
             Message::ReceiverReport { ssrc, blocks: vec![block] },
             Message::PictureLoss { sender: ssrc, media },
             Message::FullIntraRequest { sender: ssrc, entries: vec![(media, sequence)] },
             Message::MaxBitrateRequest { sender: ssrc, entries: vec![entry] },
+            Message::TradeOffRequest { sender: ssrc, entries: vec![trade_off] },
         ];
         prop_assert_eq!(parse(&packet).unwrap(), expected);
     }
