@@ -6,6 +6,7 @@
 //! known to the process.
 
 pub mod hapsrtpsink;
+pub mod ring;
 
 pub use plugin::plugin_register_static;
 

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
-use super::fanout::{Backlog, Fanout, Join, Limits, Subscription};
 use super::intake::{self, Note, Pace};
 use super::running::{BusEvent, Running};
 use super::track::{Codec, same_shape};
 use super::tracks::{Listeners, Tracks, send_key_unit_request};
 use super::{clock, feed};
+use gsthomekit::ring::{Backlog, Join, Limits, Ring, Subscription};
 
 /// Kept this long without a viewer: phones come back.
 const LINGER: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ const KEY_DISTANCE: Duration = Duration::from_secs(3);
 /// How a stream is made.
 pub(super) trait Recipe: Send {
     /// The stream it is made from; `None` if it needs none now.
-    fn input(&self) -> Option<Arc<Fanout>>;
+    fn input(&self) -> Option<Arc<Ring>>;
     /// Frames that may wait in front of it.
     fn limit(&self, caps: &gst::Caps) -> Backlog;
     /// Launch description from `appsrc name=in` (or a source of its own) to the finished stream, for the `attempt`th
@@ -44,7 +44,7 @@ pub(super) trait Recipe: Send {
 
 /// One derived stream.
 pub(super) struct Derived {
-    pub(super) stream: Arc<Fanout>,
+    pub(super) stream: Arc<Ring>,
     actor: mpsc::Sender<Msg>,
     failure: Arc<Failure>,
 }
@@ -126,7 +126,7 @@ impl<K: Hash + Eq + Clone + Send + fmt::Debug + 'static> Streams<K> {
     fn spawn<R: Recipe + 'static>(&self, key: &K, tracks: &Arc<Tracks>, recipe: R) -> Arc<Derived> {
         let (sender, inbox) = mpsc::channel();
         let failure = Arc::<Failure>::default();
-        let stream = Fanout::new(Limits::VIDEO);
+        let stream = Ring::new(Limits::LIVE);
         let derived = Arc::new(Derived {
             stream: stream.clone(),
             actor: sender.clone(),
@@ -190,7 +190,7 @@ enum Msg {
 
 struct Actor<R> {
     recipe: R,
-    stream: Arc<Fanout>,
+    stream: Arc<Ring>,
     sender: mpsc::Sender<Msg>,
     inbox: mpsc::Receiver<Msg>,
     failure: Arc<Failure>,
@@ -300,7 +300,7 @@ impl<R: Recipe> Actor<R> {
     fn assemble(
         &self,
         bin: &gst::Bin,
-        input: Option<Arc<Fanout>>,
+        input: Option<Arc<Ring>>,
         caps: Option<gst::Caps>,
     ) -> Result<Run, gst::glib::BoolError> {
         let alive = Arc::new(AtomicBool::new(true));
@@ -350,7 +350,7 @@ impl<R: Recipe> Actor<R> {
 
     fn connect(
         &self,
-        input: &Arc<Fanout>,
+        input: &Arc<Ring>,
         source: gst_app::AppSrc,
         caps: Option<&gst::Caps>,
     ) -> Subscription {
@@ -485,13 +485,13 @@ fn is_over(unused: &impl Fn(bool) -> bool, since: &mut Option<Instant>) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::fanout::Frame;
+    use gsthomekit::ring::Frame;
 
     /// Fails in its first way, works in its second.
-    struct Twice(Arc<Fanout>);
+    struct Twice(Arc<Ring>);
 
     impl Recipe for Twice {
-        fn input(&self) -> Option<Arc<Fanout>> {
+        fn input(&self) -> Option<Arc<Ring>> {
             Some(self.0.clone())
         }
 
@@ -532,7 +532,7 @@ mod tests {
     }
 
     /// Publishes until something comes out.
-    fn until_made(source: &Fanout, made: &Derived) -> bool {
+    fn until_made(source: &Ring, made: &Derived) -> bool {
         (0..300).any(|n| {
             source.publish(frame(n * 10));
             thread::sleep(Duration::from_millis(10));

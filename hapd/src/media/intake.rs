@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gst::prelude::*;
 
-use super::fanout::{Fanout, Frame};
 use super::track::Codec;
 use super::{clock, h264};
+use gsthomekit::ring::{Continuity, Frame, Ring};
 
 /// What an intake tells its pipeline's owner. Called from streaming threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) enum Pace {
 /// Makes the appsink of a stream. It publishes as long as `alive`.
 pub(super) fn sink(
     codec: Codec,
-    fanout: Arc<Fanout>,
+    ring: Arc<Ring>,
     pace: Pace,
     alive: Arc<AtomicBool>,
     note: impl Fn(Note) + Send + Sync + 'static,
@@ -48,7 +48,7 @@ pub(super) fn sink(
     if pace == Pace::AsSource {
         ask_source(&sink);
     }
-    let mut intake = Intake::new(codec, fanout, Box::new(note));
+    let mut intake = Intake::new(codec, ring, Box::new(note));
     let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
         if alive.load(Ordering::Acquire) {
@@ -78,26 +78,28 @@ fn ask_source(sink: &gst_app::AppSink) {
 
 struct Intake {
     codec: Codec,
-    fanout: Arc<Fanout>,
+    ring: Arc<Ring>,
     note: Box<dyn Fn(Note) + Send + Sync>,
     caps: Option<gst::Caps>,
     seen_key: bool,
     seen_idr: bool,
     started: Option<gst::ClockTime>,
     order: Order,
+    continuity: Continuity,
 }
 
 impl Intake {
-    fn new(codec: Codec, fanout: Arc<Fanout>, note: Box<dyn Fn(Note) + Send + Sync>) -> Self {
+    fn new(codec: Codec, ring: Arc<Ring>, note: Box<dyn Fn(Note) + Send + Sync>) -> Self {
         Self {
             codec,
-            fanout,
+            ring,
             note,
             caps: None,
             seen_key: false,
             seen_idr: false,
             started: None,
             order: Order::default(),
+            continuity: Continuity::default(),
         }
     }
 
@@ -129,14 +131,18 @@ impl Intake {
         (self.note)(Note::Caps(caps.clone()));
     }
 
-    fn publish(&mut self, buffer: gst::Buffer, caps: gst::Caps) {
+    fn publish(&mut self, mut buffer: gst::Buffer, caps: gst::Caps) {
         let key = self.is_key(&buffer);
         if self.codec == Codec::H264 && self.order.reordered(buffer.pts()) {
             (self.note)(Note::Reordered);
         }
+        if let Some(time) = buffer.pts().filter(|_| !self.order.told) {
+            let time = self.continuity.follow(time, Some(clock::now()));
+            buffer.make_mut().set_pts(time);
+        }
         let first = key && !self.seen_key;
         self.seen_key |= key;
-        self.fanout.publish(Frame { buffer, caps, key });
+        self.ring.publish(Frame { buffer, caps, key });
         if first {
             (self.note)(Note::FirstKey);
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::derived::Derived;
-use super::fanout::{Backlog, Fanout, Join, Subscription};
-use super::feed::Switch;
+use super::switch::Switch;
+use gsthomekit::ring::{Backlog, Join, Ring, Subscription};
 
 /// Frames that may wait for a viewer. Sending does not block: more than a few wait only when the system does.
 const LIMIT: Backlog = Backlog {
@@ -17,13 +17,13 @@ const LIMIT: Backlog = Backlog {
 #[derive(Clone)]
 pub(super) enum Feed {
     /// The source's own.
-    Own(Arc<Fanout>),
+    Own(Arc<Ring>),
     /// One that is made here.
     Made(Arc<Derived>),
 }
 
 impl Feed {
-    fn stream(&self) -> &Arc<Fanout> {
+    fn stream(&self) -> &Arc<Ring> {
         match self {
             Self::Own(stream) => stream,
             Self::Made(derived) => &derived.stream,

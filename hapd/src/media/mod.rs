@@ -1,13 +1,13 @@
 //! Media of the cameras: sources, streams in memory, viewers and snapshots.
 //!
 //! ```text
-//!  source (one pipeline, supervised) ─► Fanout: newest group of pictures ─┬─► appsrc ! hapsrtpsink     passthrough viewer
-//!                                                                         ├─► derived stream ─► Fanout ─► viewers
+//!  source (one pipeline, supervised) ─► Ring: newest groups of pictures ──┬─► hapsrtpsink              passthrough viewer
+//!                                                                         ├─► derived stream ─► Ring ─► viewers
 //!                                                                         └─► newest key frame ─► JPEG  snapshot
 //! ```
 //!
 //! - [`source`]: what feeds a camera, and its supervision.
-//! - `fanout`: the stream in memory and its readers; `intake` fills it, `feed` empties it into pipelines.
+//! - The streams in memory are rings ([`gsthomekit::ring`]); `intake` fills them, `feed` empties them into pipelines.
 //! - `derived`: streams made for viewers, shared: `transcode` of video, `sound`.
 //! - `session`: one viewer; `leg` is one medium of it and ends in a `srtp_sink`, `select` chooses what it gets.
 //! - `snapshot`: still pictures; `placeholder` draws what is shown when there is none.
@@ -19,7 +19,6 @@ mod camera;
 mod clock;
 mod decoders;
 mod derived;
-mod fanout;
 mod feed;
 mod h264;
 mod intake;
@@ -35,6 +34,7 @@ mod sound;
 pub mod source;
 mod srtp_sink;
 mod status;
+mod switch;
 mod track;
 mod tracks;
 mod transcode;

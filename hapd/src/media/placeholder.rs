@@ -1,6 +1,6 @@
 //! A card in place of a picture: light letters on dark, drawn here so that nothing can be missing or hang.
 
-use super::fanout::Frame;
+use gsthomekit::ring::Frame;
 
 const GLYPH_WIDTH: usize = 5;
 const GLYPH_HEIGHT: usize = 7;

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use gst::prelude::*;
+use gsthomekit::ring::Source;
 use tokio::sync::mpsc as async_mpsc;
 
 use super::camera::Shared;
-use super::feed::{self, Switch, Turn};
 use super::leg::{Feed, Leg};
 use super::params::{
     AudioParams, MediaEndpoint, MediaError, SessionEndpoints, VideoChange, VideoParams,
@@ -22,6 +22,7 @@ use super::select;
 use super::sound::{self, Origin, Sound};
 use super::srtp_sink::{self, StreamStats};
 use super::status::State;
+use super::switch::{Switch, Turn};
 use super::transcode::{Transcode, Variant};
 
 const VIDEO: &str = "video";
@@ -231,7 +232,7 @@ fn new_pipeline(sender: &mpsc::Sender<Msg>) -> Running {
     })
 }
 
-/// Adds `appsrc ! hapsrtpsink`.
+/// Adds a ring source and its `hapsrtpsink`.
 fn add_leg(
     pipeline: &Running,
     name: &'static str,
@@ -240,7 +241,7 @@ fn add_leg(
     sender: &mpsc::Sender<Msg>,
 ) -> Result<(Switch, gst::Element), MediaError> {
     let sink = srtp_sink::make(name, local, endpoint)?;
-    let source = feed::source(&format!("{name}-in"));
+    let source = Source::new(&format!("{name}-in"));
     let linked = pipeline
         .add_many([source.upcast_ref(), &sink])
         .and_then(|()| source.link(&sink));
@@ -249,11 +250,14 @@ fn add_leg(
         watch_key_unit_requests(&source, sender.clone());
     }
     let sender = sender.clone();
-    let switch = Switch::new(source, move |turn| drop(sender.send(Msg::Turn(name, turn))));
+    let switch = Switch::new(
+        move |frame| source.push(frame),
+        move |turn| drop(sender.send(Msg::Turn(name, turn))),
+    );
     Ok((switch, sink))
 }
 
-fn watch_key_unit_requests(source: &gst_app::AppSrc, sender: mpsc::Sender<Msg>) {
+fn watch_key_unit_requests(source: &Source, sender: mpsc::Sender<Msg>) {
     let Some(pad) = source.static_pad("src") else {
         return;
     };

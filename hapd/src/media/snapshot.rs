@@ -9,13 +9,13 @@ use gst::prelude::*;
 use pipelines::{Chain, Element};
 use tokio::sync::watch;
 
-use super::fanout::Frame;
 use super::params::{MediaError, check_size};
 use super::running::{BusEvent, Running};
 use super::status::State;
 use super::track::Codec;
 use super::tracks::Tracks;
 use super::{decoders, feed, placeholder};
+use gsthomekit::ring::Frame;
 
 /// Time for a picture of the source.
 const BUDGET: Duration = Duration::from_millis(1500);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::decoders;
 use super::derived::Recipe;
-use super::fanout::{Backlog, Fanout};
 use super::track::{Codec, opus_packet_ms};
 use super::tracks::Tracks;
+use gsthomekit::ring::{Backlog, Ring};
 
 /// What the sound of a viewer is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) struct Sound {
 }
 
 impl Recipe for Sound {
-    fn input(&self) -> Option<Arc<Fanout>> {
+    fn input(&self) -> Option<Arc<Ring>> {
         self.tracks
             .status()
             .audio

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use tokio::sync::watch;
 
-use super::fanout::{Fanout, Limits};
 use super::status::{State, Status};
+use gsthomekit::ring::{Limits, Ring};
 
 /// Requests for a key frame that come sooner after the last are left out.
 const KEY_UNIT_PAUSE: Duration = Duration::from_millis(500);
@@ -15,8 +15,8 @@ const KEY_UNIT_PAUSE: Duration = Duration::from_millis(500);
 /// Streams and status of one camera.
 #[derive(Debug)]
 pub(super) struct Tracks {
-    pub(super) video: Arc<Fanout>,
-    pub(super) audio: Arc<Fanout>,
+    pub(super) video: Arc<Ring>,
+    pub(super) audio: Arc<Ring>,
     status: watch::Sender<Status>,
     listeners: Listeners,
     video_end: Mutex<VideoEnd>,
@@ -31,8 +31,8 @@ struct VideoEnd {
 impl Tracks {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            video: Fanout::new(Limits::VIDEO),
-            audio: Fanout::new(Limits::VIDEO),
+            video: Ring::new(Limits::LIVE),
+            audio: Ring::new(Limits::LIVE),
             status: watch::channel(Status::starting()).0,
             listeners: Listeners::default(),
             video_end: Mutex::default(),

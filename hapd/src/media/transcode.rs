@@ -7,10 +7,10 @@ use pipelines::{Element, EncoderSettings, H264_ENCODERS, H264Level};
 
 use super::decoders;
 use super::derived::Recipe;
-use super::fanout::{Backlog, Fanout};
 use super::params::{H264Profile, VideoParams};
 use super::track::Codec;
 use super::tracks::Tracks;
+use gsthomekit::ring::{Backlog, Ring};
 
 /// Seconds between key frames.
 const KEY_INTERVAL_S: u32 = 2;
@@ -72,7 +72,7 @@ pub(super) struct Transcode {
 }
 
 impl Recipe for Transcode {
-    fn input(&self) -> Option<Arc<Fanout>> {
+    fn input(&self) -> Option<Arc<Ring>> {
         Some(self.tracks.video.clone())
     }
 

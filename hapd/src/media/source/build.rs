@@ -165,7 +165,9 @@ fn rtsp(
         .property("latency", 200_u32)
         .property("tcp-timeout", 5_000_000_u64)
         .property("timeout", 5_000_000_u64)
-        .property("do-retransmission", false);
+        .property("do-retransmission", false)
+        // The camera's first sender report moves its streams against each other: step by step, not in one jump.
+        .property("max-ts-offset-adjustment", 2_000_000_u64);
     let (user, password) = url.credentials();
     source = source.property_if_some("user-id", user);
     source = source.property_if_some("user-pw", password);

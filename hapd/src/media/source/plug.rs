@@ -156,13 +156,13 @@ impl Plug {
 
     fn sink(&self, codec: Codec) -> gst_app::AppSink {
         let medium = medium(codec);
-        let fanout = match medium {
+        let ring = match medium {
             Medium::Video => self.tracks.video.clone(),
             Medium::Audio => self.tracks.audio.clone(),
         };
         let (run, actor) = (self.run, self.actor.clone());
         let note = move |note: Note| drop(actor.send(Msg::Note(run, medium, note)));
-        let sink = intake::sink(codec, fanout, self.pace, self.alive.clone(), note);
+        let sink = intake::sink(codec, ring, self.pace, self.alive.clone(), note);
         if medium == Medium::Video {
             self.tracks.set_video_end(&sink);
         }

@@ -1,0 +1,304 @@
+//! The frames themselves, bounded in time and bytes.
+
+use std::collections::VecDeque;
+
+use super::frame::{Frame, Join, Limits};
+
+/// The newest groups of pictures, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    groups: VecDeque<Group>,
+    bytes: usize,
+    /// The newest group lacks frames, or there is none: what comes now cannot be decoded.
+    broken: bool,
+}
+
+/// A key frame and what depends on it.
+#[derive(Debug)]
+struct Group {
+    frames: Vec<Frame>,
+    bytes: usize,
+    /// Frames are missing between its last one and the next group.
+    torn: bool,
+}
+
+/// What a new reader gets at once.
+#[derive(Debug)]
+pub(super) struct Past<'a> {
+    frames: Vec<&'a Frame>,
+    /// What is published next follows these frames.
+    pub(super) follows: bool,
+}
+
+impl<'a> Past<'a> {
+    /// Time of the last of the frames.
+    pub(super) fn newest(&self) -> gst::ClockTime {
+        self.frames
+            .last()
+            .map(|frame| frame.time())
+            .unwrap_or_default()
+    }
+
+    /// The frames, each with the number of those behind it.
+    pub(super) fn frames(&self) -> impl Iterator<Item = (&'a Frame, usize)> {
+        let count = self.frames.len();
+        let numbered = self.frames.iter().enumerate();
+        numbered.map(move |(index, &frame)| (frame, count - index - 1))
+    }
+}
+
+impl Store {
+    pub(super) fn new() -> Self {
+        Self {
+            broken: true,
+            ..Self::default()
+        }
+    }
+
+    /// What comes next does not follow what came before.
+    pub(super) fn tear(&mut self) {
+        self.broken = true;
+        if let Some(group) = self.groups.back_mut() {
+            group.torn = true;
+        }
+    }
+
+    pub(super) fn keep(&mut self, frame: &Frame, limits: Limits) {
+        if frame.key {
+            self.broken = false;
+            self.groups.push_back(Group {
+                frames: Vec::new(),
+                bytes: 0,
+                torn: false,
+            });
+        } else if self.broken {
+            return;
+        }
+        let size = frame.buffer.size();
+        if let Some(group) = self.groups.back_mut() {
+            group.frames.push(frame.clone());
+            group.bytes += size;
+            self.bytes += size;
+        }
+        self.forget(limits);
+    }
+
+    fn forget(&mut self, limits: Limits) {
+        while self.groups.len() > 1 && (self.bytes > limits.bytes || self.reaches(limits.history)) {
+            self.bytes -= self.groups.pop_front().map_or(0, |group| group.bytes);
+        }
+        let too_large = self.bytes > limits.bytes;
+        let Some(group) = self.groups.back_mut() else {
+            return;
+        };
+        if group.frames.len() > 1 && (too_large || group.length() > limits.group) {
+            self.bytes -= group.keep_key();
+            self.broken = true;
+        }
+    }
+
+    /// Whether one can go back this far without the oldest group.
+    fn reaches(&self, history: gst::ClockTime) -> bool {
+        let second = self.groups.get(1).and_then(Group::start);
+        let newest = self.newest().map(Frame::time);
+        match (second, newest) {
+            (Some(second), Some(newest)) => newest.saturating_sub(second) >= history,
+            _ => false,
+        }
+    }
+
+    /// The newest key frame.
+    pub(super) fn key_frame(&self) -> Option<&Frame> {
+        self.groups.back()?.frames.first()
+    }
+
+    /// The newest frame.
+    pub(super) fn newest(&self) -> Option<&Frame> {
+        self.groups.back()?.frames.last()
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Frames held.
+    pub(super) fn frames(&self) -> usize {
+        self.groups.iter().map(|group| group.frames.len()).sum()
+    }
+
+    /// Time between the oldest frame and the newest.
+    pub(super) fn length(&self) -> gst::ClockTime {
+        let oldest = self.groups.front().and_then(Group::start);
+        let newest = self.newest().map(Frame::time);
+        newest
+            .zip(oldest)
+            .map(|(newest, oldest)| newest.saturating_sub(oldest))
+            .unwrap_or_default()
+    }
+
+    /// What a reader that joins so gets at once.
+    pub(super) fn past(&self, join: Join) -> Past<'_> {
+        let whole = !self.broken;
+        let first = match join {
+            Join::Back(time) if whole => self.group_back(time),
+            _ => self.groups.len().saturating_sub(1),
+        };
+        let frames = self.groups.range(first..).flat_map(|group| &group.frames);
+        match join {
+            Join::Group | Join::Back(_) if whole => Past {
+                frames: frames.collect(),
+                follows: true,
+            },
+            _ => Past {
+                frames: self.key_frame().into_iter().collect(),
+                follows: false,
+            },
+        }
+    }
+
+    /// The newest group that begins `time` ago, as far as all behind it is whole.
+    fn group_back(&self, time: gst::ClockTime) -> usize {
+        let newest = self.newest().map(Frame::time).unwrap_or_default();
+        let mut first = self.groups.len().saturating_sub(1);
+        let far_enough = |index: usize| {
+            let start = self.groups[index].start().unwrap_or_default();
+            newest.saturating_sub(start) >= time
+        };
+        while first > 0 && !far_enough(first) && !self.groups[first - 1].torn {
+            first -= 1;
+        }
+        first
+    }
+}
+
+impl Group {
+    fn start(&self) -> Option<gst::ClockTime> {
+        self.frames.first().map(Frame::time)
+    }
+
+    fn length(&self) -> gst::ClockTime {
+        let times = self.frames.first().zip(self.frames.last());
+        times
+            .map(|(first, last)| last.time().saturating_sub(first.time()))
+            .unwrap_or_default()
+    }
+
+    /// A group without its end cannot be joined, one without its start not decoded: only the key frame stays. Returns
+    /// the bytes that are gone.
+    fn keep_key(&mut self) -> usize {
+        self.frames.truncate(1);
+        self.frames.shrink_to_fit();
+        let rest = self.frames.iter().map(|frame| frame.buffer.size()).sum();
+        self.torn = true;
+        std::mem::replace(&mut self.bytes, rest) - rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::frame;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ms(time: u64) -> gst::ClockTime {
+        gst::ClockTime::from_mseconds(time)
+    }
+
+    fn limits(history: u64, bytes: usize) -> Limits {
+        Limits {
+            history: ms(history),
+            group: ms(10_000),
+            bytes,
+        }
+    }
+
+    /// Groups of ten frames of 100 bytes, one per second.
+    fn filled(seconds: u64, limits: Limits) -> Store {
+        let mut store = Store::new();
+        for n in 0..seconds * 10 {
+            store.keep(&frame(n * 100, n % 10 == 0), limits);
+        }
+        store
+    }
+
+    fn times(store: &Store, join: Join) -> (Option<u64>, usize, bool) {
+        let past = store.past(join);
+        let first = past.frames().next();
+        let first = first.map(|(frame, _)| frame.time().mseconds());
+        (first, past.frames.len(), past.follows)
+    }
+
+    #[test]
+    fn without_history_only_the_newest_group_is_kept() {
+        let store = filled(3, limits(0, 1 << 20));
+        assert_eq!((store.frames(), store.bytes()), (10, 1000));
+        assert_eq!(times(&store, Join::Group), (Some(2000), 10, true));
+        assert_eq!(times(&store, Join::Still), (Some(2000), 1, false));
+    }
+
+    #[test]
+    fn history_is_kept_in_whole_groups() {
+        let store = filled(10, limits(3000, 1 << 20));
+        assert_eq!(store.length(), ms(3900));
+        for (back, start) in [
+            (0, 9000),
+            (900, 9000),
+            (1000, 8000),
+            (3000, 6000),
+            (9000, 6000),
+        ] {
+            let joined = times(&store, Join::Back(ms(back)));
+            assert_eq!(joined.0, Some(start), "{back} ms back");
+        }
+    }
+
+    #[test]
+    fn bytes_bound_the_history_before_the_newest_group() {
+        let store = filled(10, limits(8000, 2500));
+        assert!(store.bytes() <= 2500);
+        assert_eq!(times(&store, Join::Back(ms(8000))), (Some(8000), 20, true));
+    }
+
+    #[test]
+    fn of_a_group_over_its_bounds_the_key_frame_stays() {
+        let long = Limits {
+            group: ms(350),
+            ..limits(0, 1 << 20)
+        };
+        for limits in [limits(0, 450), long] {
+            let store = filled(1, limits);
+            assert_eq!(times(&store, Join::Group), (Some(0), 1, false));
+            assert_eq!(store.bytes(), 100);
+        }
+    }
+
+    #[test]
+    fn nobody_goes_back_beyond_a_tear() {
+        let mut store = filled(3, limits(9000, 1 << 20));
+        store.tear();
+        store.keep(&frame(3000, false), limits(9000, 1 << 20));
+        assert_eq!(times(&store, Join::Group), (Some(2000), 1, false));
+        store.keep(&frame(3100, true), limits(9000, 1 << 20));
+        assert_eq!(times(&store, Join::Back(ms(9000))), (Some(3100), 1, true));
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_hold_whatever_comes(
+            frames in prop::collection::vec((0u64..100_000, any::<bool>(), any::<bool>()), 1..200)
+        ) {
+            let limits = Limits { history: ms(2000), group: ms(5000), bytes: 1500 };
+            let mut store = Store::new();
+            for (time, key, torn) in frames {
+                if torn { store.tear() }
+                store.keep(&frame(time, key), limits);
+                prop_assert!(store.bytes() <= limits.bytes);
+                prop_assert_eq!(store.bytes(), store.frames() * 100);
+                let past = store.past(Join::Back(ms(1000)));
+                let first = past.frames().next();
+                prop_assert!(first.is_none_or(|(frame, _)| frame.key));
+            }
+        }
+    }
+}
