@@ -1,8 +1,12 @@
-//! Opus packets into an Ogg file (RFC 3533, RFC 7845).
+//! Opus packets into an Ogg file and out of one (RFC 3533, RFC 7845).
+
+mod reader;
 
 use std::io::{self, Write};
 
 use rtp_payload::opus::{Packet, Toc};
+
+pub use reader::opus_packets;
 
 /// Flags of a page header (RFC 3533 §6).
 const BEGIN: u8 = 0x02;

@@ -9,9 +9,12 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::delay::Delays;
 use crate::failure::{Failure, Kind, Result};
+use crate::feedback::Feedback;
 use crate::report::TrackReport;
-use crate::track::{Feedback, Track};
+use crate::spread::Spread;
+use crate::track::Track;
 
 /// Longest datagram: more than any MTU asked for.
 const MAX_DATAGRAM: usize = 65_536;
@@ -102,6 +105,13 @@ impl Receiver {
         lock(&self.track).summary()
     }
 
+    /// How much later this video comes than the sound of the same moment.
+    #[must_use]
+    pub fn offset_to(&self, audio: &Self) -> Option<Spread> {
+        let (video, audio) = (lock(&self.track), lock(&audio.track));
+        Delays::offset(video.delays(), audio.delays())
+    }
+
     /// True once the camera said BYE.
     #[must_use]
     pub fn said_bye(&self) -> bool {
@@ -137,22 +147,17 @@ async fn receive(
 ) {
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
-        let due = lock(&track).next_report();
+        let due = lock(&track).due();
         tokio::select! {
             readable = socket.readable() => match readable {
                 Ok(()) => take_burst(&socket, &track, &mut buffer),
                 Err(e) => tracing::warn!("UDP socket: {e}"),
             },
-            () = until(due) => {
-                let report = lock(&track).report(Instant::now());
-                send(&socket, &track, report).await;
-            }
-            Some(feedback) = requests.recv() => {
-                let packet = lock(&track).feedback(feedback, Instant::now());
-                send(&socket, &track, packet).await;
-            }
+            () = until(due) => lock(&track).timeout(Instant::now()),
+            Some(feedback) = requests.recv() => lock(&track).feedback(feedback, Instant::now()),
             () = wake.notified() => {}
         }
+        send(&socket, &track).await;
         tokio::task::yield_now().await;
     }
 }
@@ -178,10 +183,16 @@ fn take_burst(socket: &UdpSocket, track: &Mutex<Track>, buffer: &mut [u8]) {
     }
 }
 
-async fn send(socket: &UdpSocket, track: &Mutex<Track>, packet: Option<Vec<u8>>) {
-    let Some(packet) = packet else { return };
+/// Sends what the track wants sent.
+async fn send(socket: &UdpSocket, track: &Mutex<Track>) {
     let remote = lock(track).remote();
-    if let Err(e) = socket.send_to(&packet, remote).await {
-        tracing::debug!("RTCP to {remote}: {e}");
+    while let Some(packet) = transmit(track) {
+        if let Err(e) = socket.send_to(&packet, remote).await {
+            tracing::debug!("to {remote}: {e}");
+        }
     }
+}
+
+fn transmit(track: &Mutex<Track>) -> Option<Vec<u8>> {
+    lock(track).transmit()
 }

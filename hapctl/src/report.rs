@@ -7,7 +7,9 @@ use rtp_feedback::ReceiverStatistics;
 use serde::Serialize;
 
 use crate::audio::Audio;
+use crate::feedback::FeedbackReport;
 use crate::output;
+use crate::spread::{Spread, tenths};
 use crate::track::{Agreement, Seen};
 use crate::video::Video;
 
@@ -48,6 +50,22 @@ pub struct TrackReport {
     pub packets_sent: Option<u32>,
     /// Receiver reports sent.
     pub receiver_reports_sent: u64,
+    /// Sender reports sent, while talking.
+    pub sender_reports_sent: u64,
+    /// Packets dropped on purpose, which count as lost.
+    pub dropped: u64,
+    /// What was asked of the camera, and what came of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<FeedbackReport>,
+    /// With PLI on loss: from the PLI for a loss to the next whole key frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_ms: Option<Spread>,
+    /// Packets sent to the camera's speaker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub talked_packets: Option<usize>,
+    /// Round trip of our sender reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<Spread>,
     /// The camera said BYE.
     pub bye: bool,
     /// Packets that came twice.
@@ -117,10 +135,6 @@ fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn tenths(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
-}
-
 impl TrackReport {
     pub(crate) fn new(
         agreement: &Agreement,
@@ -148,6 +162,12 @@ impl TrackReport {
             largest_datagram: seen.largest,
             packets_sent: seen.sender_info.map(|i| i.packets),
             receiver_reports_sent: seen.receiver_reports_sent,
+            sender_reports_sent: seen.sender_reports_sent,
+            dropped: seen.dropped,
+            requests: Vec::new(),
+            recovery_ms: None,
+            talked_packets: None,
+            rtt_ms: None,
             bye: seen.bye,
             repeated: seen.repeated,
             undecryptable: seen.undecryptable,
@@ -155,6 +175,26 @@ impl TrackReport {
             malformed: seen.malformed,
             source: seen.source,
             source_as_announced: seen.source == Some(agreement.remote),
+        }
+    }
+
+    pub(crate) fn with_requests(self, requests: Vec<FeedbackReport>) -> Self {
+        Self { requests, ..self }
+    }
+
+    pub(crate) fn with_recovery(self, times: Option<Vec<f64>>) -> Self {
+        let recovery_ms = times.and_then(Spread::of);
+        Self {
+            recovery_ms,
+            ..self
+        }
+    }
+
+    pub(crate) fn with_talk(self, packets: Option<usize>, round_trips: &[f64]) -> Self {
+        Self {
+            talked_packets: packets,
+            rtt_ms: Spread::of(round_trips.to_vec()),
+            ..self
         }
     }
 
@@ -191,8 +231,23 @@ impl TrackReport {
         if let Some(a) = &self.audio {
             rows.extend(a.rows());
         }
+        rows.extend(self.experiments());
         rows.extend(self.oddities());
         rows
+    }
+
+    /// What was done on purpose.
+    fn experiments(&self) -> Vec<(&'static str, String)> {
+        let dropped = (self.dropped > 0).then(|| self.dropped.to_string());
+        let cells = [
+            ("dropped on purpose", dropped),
+            ("recovery", self.recovery_ms.map(|s| s.to_string())),
+            ("packets talked", self.talked_packets.map(|n| n.to_string())),
+            ("round trip", self.rtt_ms.map(|s| s.to_string())),
+        ];
+        let done = cells.into_iter();
+        done.filter_map(|(name, cell)| Some((name, cell?)))
+            .collect()
     }
 
     /// Counts that should be zero, where they are not.
@@ -290,9 +345,20 @@ impl AudioReport {
     }
 }
 
-/// The summary for people: a line per figure, a column per medium.
+/// The summary for people: a line per figure, a column per medium, then a line per request.
 #[must_use]
-pub fn table(video: &TrackReport, audio: Option<&TrackReport>) -> String {
+pub fn summary(
+    video: &TrackReport,
+    audio: Option<&TrackReport>,
+    av_offset: Option<Spread>,
+) -> String {
+    let mut parts = vec![table(video, audio)];
+    parts.extend(av_offset.map(|s| format!("video after sound  {s}")));
+    parts.extend(video.requests.iter().map(FeedbackReport::line));
+    parts.join("\n")
+}
+
+fn table(video: &TrackReport, audio: Option<&TrackReport>) -> String {
     let (video, audio) = (
         video.rows(),
         audio.map(TrackReport::rows).unwrap_or_default(),

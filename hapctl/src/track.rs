@@ -2,20 +2,38 @@
 //!
 //! Datagrams and the time go in; reports come out and what was learnt is in the [`TrackReport`].
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rtp_feedback::{Message, ReceiverStatistics, SenderInfo, Writer, is_rtcp};
-use rtp_payload::{Ordered, Packet, Reorder};
+use rtp_feedback::{
+    Message, NtpTime, ReceiverStatistics, ReportBlock, SenderInfo, TmmbEntry, Writer, is_rtcp,
+};
+use rtp_payload::{Header, Ordered, Packet, Reorder};
 
 use crate::audio::Audio;
+use crate::delay::Delays;
+use crate::feedback::{Cause, Feedback, Requests};
+use crate::losses::Losses;
+use crate::rates::Rates;
+use crate::recovery::Recovery;
 use crate::report::{AudioReport, TrackReport, VideoReport};
 use crate::stream::Keys;
+use crate::talk::Talk;
 use crate::video::Video;
 
 /// Packets that may overtake a late one before it counts as lost.
 const REORDER_DEPTH: usize = 64;
+/// How long a missing packet is waited for.
+const REORDER_TIME: Duration = Duration::from_millis(20);
+/// Bytes of IP and UDP.
+const LOWER_LAYERS_V4: usize = 28;
+const LOWER_LAYERS_V6: usize = 48;
+/// Bytes of an RTP header, which the overhead of a TMMBR counts too (RFC 5104 §4.2.1.2).
+const RTP_HEADER: usize = 12;
+/// Round trips that are kept.
+const MAX_ROUND_TRIPS: usize = 10_000;
 /// Our name in RTCP.
 const CNAME: &str = "hapctl";
 
@@ -61,6 +79,8 @@ pub(crate) struct Seen {
     pub(crate) sender_reports: u64,
     pub(crate) sender_info: Option<SenderInfo>,
     pub(crate) receiver_reports_sent: u64,
+    pub(crate) sender_reports_sent: u64,
+    pub(crate) dropped: u64,
     pub(crate) bye: bool,
     pub(crate) undecryptable: u64,
     pub(crate) repeated: u64,
@@ -69,13 +89,10 @@ pub(crate) struct Seen {
     pub(crate) source: Option<SocketAddr>,
 }
 
-/// Feedback to send at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Feedback {
-    /// Picture Loss Indication.
-    Pli,
-    /// Full Intra Request, a new one each time.
-    Fir,
+/// A packet that waits for the ones before it.
+struct Arrived {
+    bytes: Vec<u8>,
+    at: Instant,
 }
 
 /// The receiving end of one medium.
@@ -84,15 +101,28 @@ pub struct Track {
     unprotect: Option<srtp::Receiver>,
     protect: Option<srtp::Sender>,
     statistics: ReceiverStatistics,
-    reorder: Reorder,
+    reorder: Reorder<Arrived>,
+    /// Since when a missing packet is waited for.
+    gap_since: Option<Instant>,
     media: Media,
     seen: Seen,
+    rates: Rates,
+    delays: Delays,
+    losses: Losses,
+    requests: Requests,
+    /// With PLI on loss.
+    recovery: Option<Recovery>,
+    talk: Option<Talk>,
+    round_trips: Vec<f64>,
     epoch: Instant,
+    /// Time of day at `epoch`, since 1970.
+    unix_epoch: Duration,
     /// When the Start command was written.
     start: Option<Instant>,
     next_report: Option<Instant>,
     reports: bool,
     fir: u8,
+    outbox: VecDeque<Vec<u8>>,
 }
 
 impl Track {
@@ -103,21 +133,56 @@ impl Track {
             unprotect: agreement.keys.receive.as_ref().map(srtp::Receiver::new),
             protect: agreement.keys.send.as_ref().map(srtp::Sender::new),
             statistics: ReceiverStatistics::new(agreement.ssrc, agreement.clock_rate),
+            delays: Delays::new(agreement.clock_rate),
             agreement,
             reorder: Reorder::new(REORDER_DEPTH),
+            gap_since: None,
             media,
             seen: Seen::default(),
+            rates: Rates::default(),
+            losses: Losses::default(),
+            requests: Requests::default(),
+            recovery: None,
+            talk: None,
+            round_trips: Vec::new(),
             epoch: now,
+            unix_epoch: Duration::ZERO,
             start: None,
             next_report: None,
             reports,
             fir: 0,
+            outbox: VecDeque::new(),
         }
+    }
+
+    /// Drops packets that come, before anything looks at them.
+    #[must_use]
+    pub fn with_losses(mut self, losses: Losses) -> Self {
+        self.losses = losses;
+        self
+    }
+
+    /// Sends a PLI whenever packets are missing, until a whole key frame has come.
+    #[must_use]
+    pub fn with_pli_on_loss(mut self) -> Self {
+        self.recovery = Some(Recovery::default());
+        self
+    }
+
+    /// Sends `talk`; the time of day at [`Track::new`] was `unix`, since 1970.
+    #[must_use]
+    pub fn with_talk(mut self, talk: Talk, unix: Duration) -> Self {
+        self.talk = Some(talk);
+        self.unix_epoch = unix;
+        self
     }
 
     /// The Start command goes out now: times count from here, and so do reports.
     pub fn started(&mut self, now: Instant) {
         self.start = Some(now);
+        if let Some(talk) = &mut self.talk {
+            talk.started(now);
+        }
         self.next_report = self.reports.then_some(now);
     }
 
@@ -131,9 +196,15 @@ impl Track {
     pub fn datagram(&mut self, bytes: &mut [u8], from: SocketAddr, now: Instant) {
         if is_rtcp(bytes) {
             self.rtcp(bytes, now);
+        } else if self.losses.hit(self.since_start(now)) {
+            self.seen.dropped += 1;
         } else {
             self.rtp(bytes, from, now);
         }
+    }
+
+    fn since_start(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.start.unwrap_or(self.epoch))
     }
 
     fn rtp(&mut self, bytes: &mut [u8], from: SocketAddr, now: Instant) {
@@ -157,14 +228,52 @@ impl Track {
             return;
         }
         self.seen.source.get_or_insert(from);
-        self.count(length, now);
-        let arrival = now.saturating_duration_since(self.epoch);
+        self.rates
+            .add(self.since_start(now), self.on_the_wire(bytes.len()));
+        self.arrived(&header, &bytes[..length], now);
+    }
+
+    /// A datagram with the headers below it.
+    fn on_the_wire(&self, datagram: usize) -> usize {
+        datagram + self.lower_layers()
+    }
+
+    fn lower_layers(&self) -> usize {
+        match self.agreement.remote {
+            SocketAddr::V4(_) => LOWER_LAYERS_V4,
+            SocketAddr::V6(_) => LOWER_LAYERS_V6,
+        }
+    }
+
+    fn arrived(&mut self, header: &Header, packet: &[u8], now: Instant) {
+        self.count(packet.len(), now);
+        let at = now.saturating_duration_since(self.epoch);
         self.statistics
-            .packet(header.sequence, header.timestamp, arrival);
-        self.reorder.push(header.sequence, bytes[..length].to_vec());
-        while let Some(ordered) = self.reorder.pop() {
+            .packet(header.sequence, header.timestamp, at);
+        self.delays.packet(header.timestamp, at);
+        let bytes = packet.to_vec();
+        self.reorder
+            .push(header.sequence, Arrived { bytes, at: now });
+        self.deliver_ordered(now);
+    }
+
+    fn deliver_ordered(&mut self, now: Instant) {
+        while let Some(ordered) = self.next_ordered(now) {
             self.deliver(ordered, now);
         }
+        let since = self.reorder.is_waiting().then_some(now);
+        self.gap_since = since.map(|now| self.gap_since.unwrap_or(now));
+    }
+
+    /// The next packet; a missing one only after it was waited for.
+    fn next_ordered(&mut self, now: Instant) -> Option<Ordered<Arrived>> {
+        let ordered = self.reorder.pop();
+        let waited = self.gap_since.is_some_and(|t| now >= t + REORDER_TIME);
+        if ordered.is_some() || !waited {
+            return ordered;
+        }
+        self.gap_since = None;
+        self.reorder.flush()
     }
 
     /// Counts what SRTP refuses.
@@ -188,17 +297,42 @@ impl Track {
         }
     }
 
-    /// Losses need no handling: the depacketizers see the sequence numbers.
-    fn deliver(&mut self, ordered: Ordered, now: Instant) {
-        let Ordered::Packet(bytes) = ordered else {
-            return;
+    /// The depacketizers see losses by the sequence numbers.
+    fn deliver(&mut self, ordered: Ordered<Arrived>, now: Instant) {
+        let arrived = match ordered {
+            Ordered::Packet(arrived) => arrived,
+            Ordered::Lost(_) => return self.lost(now),
         };
-        let Ok(packet) = Packet::parse(&bytes) else {
+        let Ok(packet) = Packet::parse(&arrived.bytes) else {
             return;
         };
         match &mut self.media {
-            Media::Video(video) => video.packet(&packet, now),
+            Media::Video(video) => video.packet(&packet, arrived.at),
             Media::Audio(audio) => audio.packet(&packet),
+        }
+        self.note_key_frames(now);
+    }
+
+    fn note_key_frames(&mut self, now: Instant) {
+        let Media::Video(video) = &mut self.media else {
+            return;
+        };
+        for key in video.take_key_frames() {
+            self.requests.key_frame(key.began, key.ended, key.whole);
+            let recovery = self.recovery.as_mut();
+            let again = recovery.and_then(|r| r.key_frame(key.began, key.ended, key.whole, now));
+            self.ask(again, now);
+        }
+    }
+
+    fn lost(&mut self, now: Instant) {
+        let cause = self.recovery.as_mut().and_then(|r| r.lost(now));
+        self.ask(cause, now);
+    }
+
+    fn ask(&mut self, cause: Option<Cause>, now: Instant) {
+        if let Some(cause) = cause {
+            self.request(Feedback::Pli, cause, now);
         }
     }
 
@@ -217,40 +351,104 @@ impl Track {
     }
 
     fn message(&mut self, message: &Message, now: Instant) {
+        let camera = self.agreement.ssrc;
         match message {
-            Message::SenderReport { ssrc, info, .. } if *ssrc == self.agreement.ssrc => {
-                self.seen.sender_reports += 1;
-                self.seen.sender_info = Some(*info);
-                let arrival = now.saturating_duration_since(self.epoch);
-                self.statistics.sender_report(info.ntp, arrival);
+            Message::SenderReport { ssrc, info, blocks } if *ssrc == camera => {
+                self.sender_report(info, now);
+                self.report_blocks(blocks, now);
             }
-            Message::Bye { sources } => {
-                self.seen.bye |= sources.contains(&self.agreement.ssrc);
+            Message::ReceiverReport { ssrc, blocks } if *ssrc == camera => {
+                self.report_blocks(blocks, now);
             }
+            Message::MaxBitrateNotification { sender, entries } if *sender == camera => {
+                self.limit_notified(entries, now);
+            }
+            Message::Bye { sources } => self.seen.bye |= sources.contains(&camera),
             _ => {}
         }
     }
 
-    /// When [`Track::report`] is due.
-    #[must_use]
-    pub fn next_report(&self) -> Option<Instant> {
-        self.next_report
+    fn sender_report(&mut self, info: &SenderInfo, now: Instant) {
+        self.seen.sender_reports += 1;
+        self.seen.sender_info = Some(*info);
+        self.delays.sender_report(info);
+        let arrival = now.saturating_duration_since(self.epoch);
+        self.statistics.sender_report(info.ntp, arrival);
     }
 
-    /// The receiver report that is due, protected; none when none is due.
-    pub fn report(&mut self, now: Instant) -> Option<Vec<u8>> {
-        let due = self.next_report?;
-        if now < due {
-            return None;
+    /// What the camera says of our sound has the round trip in it.
+    fn report_blocks(&mut self, blocks: &[ReportBlock], now: Instant) {
+        let now = self.ntp(now);
+        let own = blocks.iter().find(|b| b.ssrc == self.agreement.own_ssrc);
+        let trip = own.and_then(|block| block.round_trip_time(now));
+        if self.round_trips.len() < MAX_ROUND_TRIPS {
+            self.round_trips
+                .extend(trip.map(|t| t.as_secs_f64() * 1000.0));
+        }
+    }
+
+    fn limit_notified(&mut self, entries: &[TmmbEntry], now: Instant) {
+        let own = entries.iter().find(|e| e.ssrc == self.agreement.own_ssrc);
+        if let Some(entry) = own.or(entries.first()) {
+            self.requests.limit_notified(entry.bitrate, now);
+        }
+    }
+
+    fn ntp(&self, now: Instant) -> NtpTime {
+        NtpTime::from_unix(self.unix_epoch + now.saturating_duration_since(self.epoch))
+    }
+
+    /// When [`Track::timeout`] is due.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        let talk = self.talk.as_ref().and_then(Talk::due);
+        let recovery = self.recovery.as_ref().and_then(Recovery::due);
+        let gap = self.gap_since.map(|t| t + REORDER_TIME);
+        let all = [self.next_report, talk, recovery, gap];
+        all.into_iter().flatten().min()
+    }
+
+    /// Does what is due at `now`.
+    pub fn timeout(&mut self, now: Instant) {
+        self.deliver_ordered(now);
+        self.report(now);
+        self.talk(now);
+        let cause = self.recovery.as_mut().and_then(|r| r.timeout(now));
+        self.ask(cause, now);
+    }
+
+    /// The next datagram to send; call until it is empty after anything else.
+    pub fn transmit(&mut self) -> Option<Vec<u8>> {
+        self.outbox.pop_front()
+    }
+
+    fn report(&mut self, now: Instant) {
+        if self.next_report.is_none_or(|due| now < due) {
+            return;
         }
         self.next_report = Some(now + self.agreement.rtcp_interval);
-        self.seen.receiver_reports_sent += 1;
         let compound = self.compound(now);
-        self.protected(compound)
+        self.send_rtcp(compound);
     }
 
-    /// A compound packet with `feedback`, protected.
-    pub fn feedback(&mut self, feedback: Feedback, now: Instant) -> Option<Vec<u8>> {
+    fn talk(&mut self, now: Instant) {
+        while let Some(mut packet) = self.talk.as_mut().and_then(|t| t.next(now)) {
+            let protected = match &mut self.protect {
+                Some(srtp) => srtp.protect_rtp(&mut packet).is_ok(),
+                None => true,
+            };
+            if protected {
+                self.outbox.push_back(packet);
+            }
+        }
+    }
+
+    /// Asks the camera, because the person wants it.
+    pub fn feedback(&mut self, feedback: Feedback, now: Instant) {
+        self.request(feedback, Cause::Asked, now);
+    }
+
+    fn request(&mut self, feedback: Feedback, cause: Cause, now: Instant) {
         let ssrc = self.agreement.ssrc;
         let compound = self.compound(now);
         let compound = match feedback {
@@ -259,25 +457,45 @@ impl Track {
                 self.fir = self.fir.wrapping_add(1);
                 compound.full_intra_request(ssrc, self.fir)
             }
+            Feedback::MaxBitrate(bitrate) => compound.max_bitrate_request(&[TmmbEntry {
+                ssrc,
+                bitrate,
+                overhead: (self.lower_layers() + RTP_HEADER) as u16,
+            }]),
         };
-        self.protected(compound)
+        self.send_rtcp(compound);
+        self.requests.sent(feedback, cause, now);
     }
 
-    /// RR and SDES; the RR is empty until something came (RFC 3550 §6.4.2).
+    /// SR or RR, and SDES; the report is empty until something came (RFC 3550 §6.4.2).
     fn compound(&mut self, now: Instant) -> Writer {
         let since = now.saturating_duration_since(self.epoch);
         let block = (self.statistics.expected() > 0).then(|| self.statistics.report_block(since));
-        Writer::new(self.agreement.own_ssrc)
-            .receiver_report(block.as_slice())
-            .canonical_name(CNAME)
+        let ntp = self.ntp(now);
+        let info = self.talk.as_ref().and_then(|t| t.sender_info(now, ntp));
+        let writer = Writer::new(self.agreement.own_ssrc);
+        let writer = match info {
+            Some(info) => {
+                self.seen.sender_reports_sent += 1;
+                writer.sender_report(info, block.as_slice())
+            }
+            None => {
+                self.seen.receiver_reports_sent += 1;
+                writer.receiver_report(block.as_slice())
+            }
+        };
+        writer.canonical_name(CNAME)
     }
 
-    fn protected(&mut self, compound: Writer) -> Option<Vec<u8>> {
+    fn send_rtcp(&mut self, compound: Writer) {
         let mut bytes = compound.finish();
-        if let Some(srtp) = &mut self.protect {
-            srtp.protect_rtcp(&mut bytes).ok()?;
+        let protected = match &mut self.protect {
+            Some(srtp) => srtp.protect_rtcp(&mut bytes).is_ok(),
+            None => true,
+        };
+        if protected {
+            self.outbox.push_back(bytes);
         }
-        Some(bytes)
     }
 
     /// True once the camera said that it stopped.
@@ -317,6 +535,18 @@ impl Track {
             video,
             audio,
         )
+        .with_requests(
+            self.requests
+                .report(self.start.unwrap_or(self.epoch), &self.rates),
+        )
+        .with_recovery(self.recovery.as_ref().map(|r| r.times.clone()))
+        .with_talk(self.talk.as_ref().map(Talk::sent), &self.round_trips)
+    }
+
+    /// Times from capture to arrival.
+    #[must_use]
+    pub fn delays(&self) -> &Delays {
+        &self.delays
     }
 }
 
@@ -444,13 +674,16 @@ mod tests {
     fn reports_come_at_the_interval_with_our_key_and_source() {
         let start = Instant::now();
         let mut track = track(start);
-        let empty = opened(track.report(start).unwrap());
+        track.timeout(start);
+        let empty = opened(track.transmit().unwrap());
         assert!(matches!(&empty[0],
             Message::ReceiverReport { ssrc: US, blocks } if blocks.is_empty()));
-        assert_eq!(track.report(start + Duration::from_millis(499)), None);
+        track.timeout(start + Duration::from_millis(499));
+        assert_eq!(track.transmit(), None);
         let mut sender = srtp::Sender::new(&key(2));
         track.datagram(&mut rtp(&mut sender, 1, CAMERA, 110), from(), start);
-        let filled = opened(track.report(start + Duration::from_millis(500)).unwrap());
+        track.timeout(start + Duration::from_millis(500));
+        let filled = opened(track.transmit().unwrap());
         assert!(matches!(&filled[0],
             Message::ReceiverReport { blocks, .. } if blocks[0].ssrc == CAMERA));
     }
@@ -460,14 +693,16 @@ mod tests {
         let now = Instant::now();
         let mut track = track(now);
         for expected in [1, 2] {
-            let messages = opened(track.feedback(Feedback::Fir, now).unwrap());
+            track.feedback(Feedback::Fir, now);
+            let messages = opened(track.transmit().unwrap());
             let entries = vec![(CAMERA, expected)];
             assert!(messages.contains(&Message::FullIntraRequest {
                 sender: US,
                 entries
             }));
         }
-        let messages = opened(track.feedback(Feedback::Pli, now).unwrap());
+        track.feedback(Feedback::Pli, now);
+        let messages = opened(track.transmit().unwrap());
         assert!(messages.contains(&Message::PictureLoss {
             sender: US,
             media: CAMERA
@@ -480,7 +715,8 @@ mod tests {
         let media = Media::Audio(Audio::opaque(16_000));
         let mut track = Track::new(agreement(), media, false, now);
         track.started(now);
-        assert_eq!(track.next_report(), None);
-        assert_eq!(track.report(now + Duration::from_secs(9)), None);
+        assert_eq!(track.due(), None);
+        track.timeout(now + Duration::from_secs(9));
+        assert_eq!(track.transmit(), None);
     }
 }

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
-use rtp_payload::Packet;
 use rtp_payload::h264::{Depacketizer, ReceivedAccessUnit};
+use rtp_payload::{Header, Packet};
 
 use crate::bits::Bits;
 use crate::sps::Sps;
@@ -16,6 +16,30 @@ const SPS: u8 = 7;
 /// A stream that changes its size more often than this is not listed further.
 const MAX_SIZES: usize = 256;
 
+/// How the packets of a picture came.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    timestamp: u32,
+    began: Instant,
+    ended: Instant,
+    sequence: u16,
+    /// No packet is missing between the first and the last one that came.
+    unbroken: bool,
+    /// The last one that came has the marker.
+    marker: bool,
+}
+
+/// A key frame that came.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyFrame {
+    /// When its first packet came.
+    pub began: Instant,
+    /// When its last packet came.
+    pub ended: Instant,
+    /// No packet of it is missing.
+    pub whole: bool,
+}
+
 /// A file that media is written to.
 pub type Sink = Box<dyn Write + Send>;
 
@@ -25,6 +49,10 @@ pub struct Video {
     file: Option<Sink>,
     failure: Option<io::Error>,
     started: bool,
+    /// The picture that comes, and the one before, which may not be taken out yet.
+    arrivals: [Option<Arrival>; 2],
+    /// Key frames nobody asked for yet.
+    news: Vec<KeyFrame>,
     /// Access units received, and those of them with a packet missing.
     pub frames: u64,
     /// Access units with a packet missing.
@@ -48,6 +76,8 @@ impl Video {
             file,
             failure: None,
             started: false,
+            arrivals: [None; 2],
+            news: Vec::new(),
             frames: 0,
             damaged_frames: 0,
             key_frames: 0,
@@ -59,6 +89,7 @@ impl Video {
 
     /// Takes the next packet, in order, that arrived at `now`.
     pub fn packet(&mut self, packet: &Packet<'_>, now: Instant) {
+        self.note_arrival(&packet.header, now);
         if self.depacketizer.push(packet).is_err() {
             self.malformed += 1;
         }
@@ -84,21 +115,49 @@ impl Video {
         }
     }
 
+    /// The key frames since the last call.
+    pub fn take_key_frames(&mut self) -> Vec<KeyFrame> {
+        std::mem::take(&mut self.news)
+    }
+
+    fn note_arrival(&mut self, header: &Header, now: Instant) {
+        let [current, before] = &mut self.arrivals;
+        match current {
+            Some(a) if a.timestamp == header.timestamp => a.add(header, now),
+            _ => {
+                *before = *current;
+                *current = Some(Arrival::new(header, now));
+            }
+        }
+    }
+
     fn access_unit(&mut self, unit: &ReceivedAccessUnit, now: Instant) {
+        let mut arrivals = self.arrivals.iter().flatten();
+        let arrival = arrivals.find(|a| a.timestamp == unit.timestamp).copied();
+        let whole = unit.complete || arrival.is_some_and(|a| a.is_whole(&unit.annex_b));
         self.frames += 1;
-        self.damaged_frames += u64::from(!unit.complete);
+        self.damaged_frames += u64::from(!whole);
         self.note_size(&unit.annex_b, now);
         if is_random_access_point(&unit.annex_b) {
-            self.key_frames += 1;
-            if unit.complete {
-                self.first_key_frame.get_or_insert(now);
-                self.started = true;
-            }
+            self.key_frame(arrival, whole, now);
         }
         // What comes before the first whole key frame cannot be decoded.
         if self.started {
             self.write(&unit.annex_b);
         }
+    }
+
+    fn key_frame(&mut self, arrival: Option<Arrival>, whole: bool, now: Instant) {
+        self.key_frames += 1;
+        if whole {
+            self.first_key_frame.get_or_insert(now);
+            self.started = true;
+        }
+        self.news.extend(arrival.map(|a| KeyFrame {
+            began: a.began,
+            ended: a.ended,
+            whole,
+        }));
     }
 
     fn note_size(&mut self, annex_b: &[u8], now: Instant) {
@@ -118,6 +177,33 @@ impl Video {
             self.file = None;
             self.failure = Some(e);
         }
+    }
+}
+
+impl Arrival {
+    fn new(header: &Header, now: Instant) -> Self {
+        Self {
+            timestamp: header.timestamp,
+            began: now,
+            ended: now,
+            sequence: header.sequence,
+            unbroken: true,
+            marker: header.marker,
+        }
+    }
+
+    fn add(&mut self, header: &Header, now: Instant) {
+        self.unbroken &= header.sequence == self.sequence.wrapping_add(1);
+        self.ended = now;
+        self.sequence = header.sequence;
+        self.marker = header.marker;
+    }
+
+    /// A picture that begins with its parameter sets misses nothing at its beginning, whatever was
+    /// lost before it.
+    fn is_whole(&self, annex_b: &[u8]) -> bool {
+        let first = nal_units(annex_b).next();
+        self.unbroken && self.marker && first.is_some_and(|nal| kind(nal) == SPS)
     }
 }
 
@@ -169,7 +255,6 @@ mod tests {
     use super::*;
     use crate::hex;
     use proptest::prelude::*;
-    use rtp_payload::Header;
     use std::sync::{Arc, Mutex};
 
     /// A file the test can look into.
@@ -256,13 +341,32 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_before_its_parameter_sets_is_none_of_a_key_frame() {
+        let mut video = Video::new(None);
+        let start = Instant::now();
+        let later = start + std::time::Duration::from_millis(5);
+        feed(&mut video, &[packet(1, 100, &[0x41, 7])], start);
+        let parts = key_frame(3, 200, SMALL);
+        feed(&mut video, &parts[..1], start);
+        feed(&mut video, &parts[1..], later);
+        assert_eq!((video.key_frames, video.damaged_frames), (1, 0));
+        let [key] = video.take_key_frames().try_into().unwrap();
+        assert!(key.whole);
+        assert_eq!((key.began, key.ended), (start, later));
+        assert!(video.take_key_frames().is_empty());
+    }
+
+    #[test]
     fn a_key_frame_with_a_hole_does_not_count_as_first() {
         let mut video = Video::new(None);
         let now = Instant::now();
         feed(&mut video, &[packet(1, 100, &[0x41, 7])], now);
-        feed(&mut video, &key_frame(3, 200, SMALL), now);
+        let mut torn = key_frame(2, 200, SMALL);
+        torn[1].0.sequence += 1;
+        feed(&mut video, &torn, now);
         assert_eq!((video.key_frames, video.damaged_frames), (1, 1));
         assert_eq!(video.first_key_frame, None);
+        assert!(!video.take_key_frames()[0].whole);
         feed(&mut video, &[packet(5, 300, &[0x60])], now);
         assert!(video.malformed <= 1);
     }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hapctl::audio::Audio;
+use hapctl::feedback::Feedback;
 use hapctl::receiver::{self, Receiver};
 use hapctl::stream::Keys;
-use hapctl::track::{Agreement, Feedback, Media, Track};
+use hapctl::track::{Agreement, Media, Track};
 use hapctl::video::Video;
 use rtp_feedback::Message;
 use rtp_payload::Header;

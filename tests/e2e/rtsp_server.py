@@ -4,7 +4,7 @@
 Runs with the system's Python (GObject bindings). Prints one JSON line with its port when it serves, then one per
 client that plays. Usage: rtsp_server.py [--port N] [--record FILE] [--user NAME --password WORD]
 [--size 1280x720] [--fps 30] [--sound pcmu|aac|opus|none] [--path /cam]
-[--clip FILE: Annex B with access unit delimiters, sent again and again in place of encoding]
+[--clip FILE: Annex B, one slice per picture, sent again and again in place of encoding]
 """
 
 import argparse
@@ -24,6 +24,7 @@ SOUND = {
     "aac": "audio/x-raw,rate=32000,channels=1 ! avenc_aac bitrate=48000 ! aacparse ! rtpmp4gpay name=pay1 pt=97",
     "opus": "audio/x-raw,rate=48000,channels=1 ! opusenc bitrate=24000 ! rtpopuspay name=pay1 pt=97",
 }
+PAYLOADER = "rtph264pay name=pay0 pt=96 config-interval=-1"
 
 
 def launch(options):
@@ -34,27 +35,40 @@ def launch(options):
 
 
 def picture(options):
+    return f"{clip(options) if options.clip else encoded(options)} ! identity name=sent ! {PAYLOADER}"
+
+
+def clip(options):
+    """No parser: it would put delimiters between the pictures."""
+    return ("appsrc name=clip is-live=true do-timestamp=true format=time ! "
+            f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={options.fps}/1")
+
+
+def encoded(options):
     width, height = options.size.split("x")
-    source = (
-        f"appsrc name=clip is-live=true do-timestamp=true format=time ! "
-        f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={options.fps}/1"
-        if options.clip else
+    return (
         f"videotestsrc is-live=true pattern={options.pattern} ! "
         f"video/x-raw,format=I420,width={width},height={height},framerate={options.fps}/1 ! "
         # The frame's time burned in, where the overlay is installed.
         f"{options.overlay} x264enc tune=zerolatency speed-preset=ultrafast bitrate={options.kbps} "
-        f"key-int-max={options.gop} ! video/x-h264,profile={options.profile}"
+        f"key-int-max={options.gop} ! video/x-h264,profile={options.profile} ! h264parse ! "
+        "video/x-h264,stream-format=byte-stream,alignment=nal"
     )
-    return (
-        f"{source} ! h264parse ! video/x-h264,stream-format=byte-stream,alignment=nal ! identity name=sent ! "
-        "rtph264pay name=pay0 pt=96 config-interval=-1"
-    )
+
+
+def access_units(annexb):
+    """A slice each, with the parameter sets and messages before it."""
+    unit = b""
+    for nal in annexb.split(b"\0\0\1")[1:]:
+        unit += b"\0\0\0\1" + nal.rstrip(b"\0")
+        if nal[0] & 0x1F in (1, 5):
+            yield unit
+            unit = b""
 
 
 def play_clip(media, clip, fps):
     """Pushes the access units of a file by the clock, from the first one on and over again."""
-    delimiter = b"\0\0\0\1\x09"
-    units = itertools.cycle(delimiter + unit for unit in pathlib.Path(clip).read_bytes().split(delimiter)[1:])
+    units = itertools.cycle(list(access_units(pathlib.Path(clip).read_bytes())))
     source, began = media.get_element().get_by_name("clip"), None
 
     def push(number):

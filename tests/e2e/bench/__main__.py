@@ -29,7 +29,7 @@ def arguments():
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description="Measures, beside what else there is, in the same run.",
         epilog=f"sections:\n{listing}", formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("section", nargs="*", choices=[[], *SECTIONS], help="default: all")
+    parser.add_argument("section", nargs="*", metavar="SECTION", help="one of those below; default: all of them")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter samples: to see that it works")
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE",
                         help="one object, to FILE; without FILE to standard output in place of the tables")
@@ -38,6 +38,8 @@ def arguments():
     parser.add_argument("--runs", type=int, help="starts per kind of start")
     parser.add_argument("--update-baseline", action="store_true", help="take the instruction counts as the new baseline")
     options = parser.parse_args()
+    if unknown := set(options.section) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     options.samples = options.samples or (3 if options.quick else 8)
     options.seconds = options.seconds or (1.0 if options.quick else 2.0)
     options.runs = options.runs or (5 if options.quick else 50)

@@ -13,7 +13,7 @@ GOP = 30
 
 @dataclass
 class Clip:
-    """`annexb` holds `seconds` of pictures with access unit delimiters, to be played over and over."""
+    """`annexb` holds `seconds` of pictures of one slice each, to be played over and over."""
 
     annexb: pathlib.Path
     seconds: int
@@ -52,8 +52,7 @@ def _clip(name, seconds, pictures, rate):
         _ffmpeg("-f", "lavfi", "-i", pictures, "-ss", 1, "-t", seconds, "-pix_fmt", "yuv420p", "-c:v", "libx264",
                 "-preset", "veryfast", "-tune", "zerolatency", "-x264-params", "sliced-threads=0",
                 "-profile:v", "baseline", "-g", GOP, "-keyint_min", GOP, "-sc_threshold", 0,
-                "-b:v", rate, "-maxrate", rate, "-bufsize", rate,
-                "-bsf:v", "h264_metadata=aud=insert", "-f", "h264", part)
+                "-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-f", "h264", part)
         part.rename(path)
     return Clip(path, seconds)
 

@@ -6,7 +6,7 @@ import contextlib
 from harness import wait
 
 from . import clips, daemon, rivals
-from .process import Child, cpu_shares
+from .process import Child, cpu_shares, memory
 from .report import SPREAD, Report, difference, median, ratio
 from .viewers import Drain
 
@@ -43,8 +43,11 @@ async def camera(report, options, folder, clip):
             f"ffmpeg {MANY}": (MANY, lambda p: rivals.ffmpeg_rtsp(server.url, p)),
         }
         children = await start(open, folder, others, flows)
-        cpu, rates = await sample({**daemons, **children}, flows, options)
+        pids = {**daemons, **children}
+        cpu, rates = await sample(pids, flows, options)
+        resident = {key: memory(pid)["rss"] for key, pid in pids.items()}
     _camera_table(report, cpu, rates)
+    _process_table(report, cpu, rates, resident)
 
 
 def _camera_table(report, cpu, rates):
@@ -59,16 +62,19 @@ def _camera_table(report, cpu, rates):
     for key, name in names.items():
         rate = rates[f"hapd {MANY}" if key == "hapd" else key]
         table.samples(name, per[key], median(ratio(per["hapd"], per[key])), rate["packets"], rate["lost"])
-    whole = report.table("whole process", *SPREAD, "packets/s", "lost")
+    report.goal("hapd per viewer : ffmpeg", median(ratio(per["hapd"], per["ffmpeg"])), 1 / 5)
+    report.goal("hapd per viewer : stock GStreamer", median(ratio(per["hapd"], per["gst"])), 1 / 2)
+
+
+def _process_table(report, cpu, rates, resident):
+    whole = report.table("whole process", *SPREAD, "packets/s", "lost", "RSS, MiB")
     for key, shares in cpu.items():
         rate = rates.get(key) or {"packets": 0, "lost": 0}
-        whole.samples(_process_name(key), shares, rate["packets"] * _viewers(key), rate["lost"])
+        whole.samples(_process_name(key), shares, rate["packets"] * _viewers(key), rate["lost"], resident[key])
     slopes = report.table("slope of one process, 1 to 5 viewers", *SPREAD)
     for key in ("hapd", "gst", "ffmpeg"):
         one = cpu["hapd 1"] if key == "hapd" else cpu[key]
         slopes.samples(f"{key}: another output of the same process", difference(cpu[f"{key} {MANY}"], one, MANY - 1))
-    report.goal("hapd per viewer : ffmpeg", median(ratio(per["hapd"], per["ffmpeg"])), 1 / 5)
-    report.goal("hapd per viewer : stock GStreamer", median(ratio(per["hapd"], per["gst"])), 1 / 2)
 
 
 def _process_name(key):

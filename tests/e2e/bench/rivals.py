@@ -34,9 +34,9 @@ def own_sink(port, more=""):
     return f"! hapsrtpsink host=127.0.0.1 port={port} srtp-key={key().hex()} payload-type=99 ssrc=7 mtu={MTU} {more}"
 
 
-def stock_sink(port, sync="false"):
+def stock_sink(port, sync="false", secret=None):
     """`rtph264pay ! srtpenc ! udpsink`; `sync=true` where the source does not run in real time by itself."""
-    return (f"! rtph264pay pt=99 mtu={MTU - TAG} config-interval=-1 ! srtpenc key={key().hex()} "
+    return (f"! rtph264pay pt=99 mtu={MTU - TAG} config-interval=-1 ! srtpenc key={(secret or key()).hex()} "
             f"! udpsink host=127.0.0.1 port={port} sync={sync} async=false")
 
 
@@ -56,19 +56,19 @@ def tee(source, sinks):
     return f"{source} ! tee name=t " + " ".join(branches)
 
 
-def ffmpeg(source, ports, *before):
+def ffmpeg(source, ports, *before, secret=None):
     """One ffmpeg, one input, an SRTP output per port."""
     command = ["ffmpeg", "-hide_banner", "-nostdin", "-v", "error", *before, "-i", str(source)]
     for port in ports:
         command += ["-map", "0:v", "-c", "copy", "-payload_type", "99", "-f", "rtp",
                     "-srtp_out_suite", "AES_CM_128_HMAC_SHA1_80",
-                    "-srtp_out_params", base64.b64encode(key()).decode(),
+                    "-srtp_out_params", base64.b64encode(secret or key()).decode(),
                     f"srtp://127.0.0.1:{port}?pkt_size={MTU}"]
     return command
 
 
-def ffmpeg_rtsp(url, ports):
-    return ffmpeg(url, ports, "-rtsp_transport", "tcp")
+def ffmpeg_rtsp(url, ports, secret=None):
+    return ffmpeg(url, ports, "-rtsp_transport", "tcp", secret=secret)
 
 
 def ffmpeg_null(source, *before):

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::{seconds, size};
+use crate::feedback::Feedback;
 
 /// A change of the running video, at a time after Start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,37 @@ pub(super) fn reconfigure(text: &str) -> Result<Reconfigure, String> {
     })
 }
 
+/// A TMMBR at a time after Start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxBitrate {
+    /// In bit/s.
+    pub bitrate: u64,
+    /// When.
+    pub at: Duration,
+}
+
+/// Reads `BITRATE@SECONDS`; the bitrate in bit/s, or with `k` or `M` in thousands or millions.
+///
+/// # Errors
+/// A message for the command line.
+pub(super) fn max_bitrate(text: &str) -> Result<MaxBitrate, String> {
+    let wrong = || "write BITRATE@SECONDS, for example 300k@5".to_owned();
+    let (bitrate, time) = text.split_once('@').ok_or_else(wrong)?;
+    Ok(MaxBitrate {
+        bitrate: bits(bitrate).ok_or_else(wrong)?,
+        at: seconds(time).map_err(|_| wrong())?,
+    })
+}
+
+fn bits(text: &str) -> Option<u64> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'k' => (&text[..text.len() - 1], 1000),
+        b'M' => (&text[..text.len() - 1], 1_000_000),
+        _ => (text, 1),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
 /// One thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
@@ -42,10 +74,8 @@ pub(super) enum Action {
     Suspend,
     /// Go on after a pause.
     Resume,
-    /// Send a PLI.
-    Pli,
-    /// Send a FIR.
-    Fir,
+    /// Ask the camera by RTCP.
+    Ask(Feedback),
 }
 
 /// Actions in the order of their times.
@@ -100,14 +130,46 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_read() {
+        let at = Duration::from_secs(5);
+        for (text, bitrate) in [
+            ("300000@5", 300_000),
+            ("300k@5", 300_000),
+            ("2M@5", 2_000_000),
+            ("0@5", 0),
+            ("9223372036854775808@5", 1 << 63),
+        ] {
+            assert_eq!(max_bitrate(text), Ok(MaxBitrate { bitrate, at }));
+        }
+        for bad in [
+            "",
+            "@5",
+            "k@5",
+            "300k",
+            "-1@5",
+            "300ü@5",
+            "99999999999999999M@5",
+        ] {
+            assert!(max_bitrate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn actions_come_in_the_order_of_their_times() {
         let mut timeline = Timeline::default();
         let second = Duration::from_secs;
-        timeline.add(&[second(3), second(1)], Action::Pli);
+        timeline.add(&[second(3), second(1)], Action::Ask(Feedback::Pli));
         timeline.add(&[second(2)], Action::Suspend);
         assert_eq!(timeline.next_at(), Some(second(1)));
         let order: Vec<Action> = std::iter::from_fn(|| timeline.pop()).collect();
-        assert_eq!(order, [Action::Pli, Action::Suspend, Action::Pli]);
+        assert_eq!(
+            order,
+            [
+                Action::Ask(Feedback::Pli),
+                Action::Suspend,
+                Action::Ask(Feedback::Pli)
+            ]
+        );
         assert_eq!(timeline.next_at(), None);
     }
 }

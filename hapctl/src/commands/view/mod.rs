@@ -1,6 +1,7 @@
 //! `hapctl view`.
 
 mod actions;
+mod experiments;
 mod options;
 mod watching;
 
@@ -27,11 +28,13 @@ use crate::plan::{Plan, rtcp_interval};
 use crate::receiver::{self, Receiver};
 use crate::report;
 use crate::session::Session;
+use crate::spread::Spread;
 use crate::stream::Stream;
 use crate::track::{Agreement, Media, Track};
 use crate::video::{Sink, Video};
 
-pub use actions::Reconfigure;
+pub use actions::{MaxBitrate, Reconfigure};
+pub use experiments::Experiments;
 pub use options::{Profile, Request, Suite};
 use watching::{Ending, Watching};
 
@@ -42,10 +45,17 @@ Examples:
   hapctl view garden --size 320x240 --fps 15 --audio-rate 16 --packet-time 60
   hapctl view garden --seconds 10 --reconfigure 640x360@3 --reconfigure 1280x720@6:299
   hapctl view garden --seconds 40 --no-rtcp        # the camera should give up after 30 s
+  hapctl view garden --seconds 15 --pli 3 --fir 5 --tmmbr 150k@7   # what the camera makes of it
+  hapctl view garden --seconds 60 --drop 20% --pli-on-loss         # how it recovers from losses
+  hapctl view garden --seconds 10 --talk hello.ogg                 # two-way audio
 
 The files hold the media as received: H.264 for `ffplay garden.h264`, Opus in Ogg for `ffplay
-garden.ogg`. With --json one object is printed at the end: {video, audio, ended, seconds, stream}.
-All times are in ms from the Start command. Ctrl-C ends the stream and prints the summary.
+garden.ogg`. With --json one object is printed at the end: {video, audio, av_offset_ms, ended,
+seconds, stream}. All times are in ms from the Start command. video.requests lists every PLI, FIR
+and TMMBR with what came of it; av_offset_ms says how much later video came than the sound of the
+same moment, by the camera's sender reports. Ctrl-C ends the stream and prints the summary.
+A file to talk is made by `ffmpeg -i IN -c:a libopus -ac 1 -b:a 24k hello.ogg`; there is no built-in
+tone, because hapctl has no encoder.
 The exit code is 7 when no video came.";
 
 /// How long the camera has to say BYE after the stream was ended.
@@ -70,6 +80,9 @@ pub struct View {
     /// What to ask for.
     #[command(flatten)]
     pub request: Request,
+    /// What to try.
+    #[command(flatten)]
+    pub experiments: Experiments,
 }
 
 /// The open sockets of both media.
@@ -77,6 +90,13 @@ struct Sockets {
     video: UdpSocket,
     audio: UdpSocket,
     endpoint: Endpoint,
+}
+
+/// Where media goes, and what is talked.
+struct Files {
+    video: Option<Sink>,
+    audio: Option<Sink>,
+    recording: Option<Vec<Vec<u8>>>,
 }
 
 /// Both receivers; audio only if it was asked for.
@@ -97,10 +117,11 @@ impl View {
         let offer = Offer::read(&session, &service).await?;
         let local = receiver::local_address(session.peer()).await?;
         let plan = Plan::new(&self.request.wishes(), &offer, local.ip())?;
-        let files = (
-            create(self.video.as_deref())?,
-            create(self.audio.as_deref())?,
-        );
+        let files = Files {
+            video: create(self.video.as_deref())?,
+            audio: create(self.audio.as_deref())?,
+            recording: self.experiments.recording()?,
+        };
         let sockets = open_sockets(local).await?;
         subscribe(&session, &service).await;
         let events = session.events();
@@ -125,19 +146,21 @@ impl View {
         plan: &Plan,
         peer: SocketAddr,
         sockets: Sockets,
-        (video_file, audio_file): (Option<Sink>, Option<Sink>),
+        files: Files,
     ) -> Result<Receivers> {
         let now = Instant::now();
         let agreement = video_agreement(stream, plan, peer)?;
-        let media = Media::Video(Video::new(video_file));
+        let media = Media::Video(Video::new(files.video));
         let track = Track::new(agreement, media, !self.request.no_rtcp, now);
-        let video = Receiver::spawn(sockets.video, track);
+        let video = Receiver::spawn(sockets.video, self.experiments.on_video(track));
         let audio = match &plan.audio {
             None => None,
             Some(selection) => {
                 let agreement = audio_agreement(stream, selection, peer)?;
-                let media = Media::Audio(audio_media(selection, audio_file)?);
+                let media = Media::Audio(audio_media(selection, files.audio)?);
                 let track = Track::new(agreement, media, !self.request.no_rtcp, now);
+                let recording = files.recording.as_deref();
+                let track = self.experiments.on_audio(track, recording, selection)?;
                 Some(Receiver::spawn(sockets.audio, track))
             }
         };
@@ -155,6 +178,7 @@ impl View {
         json!({
             "video": receivers.video.summary(),
             "audio": receivers.audio.as_ref().map(Receiver::summary),
+            "av_offset_ms": receivers.av_offset(),
             "ended": ending.word(),
             "seconds": self.seconds.as_secs_f64(),
             "stream": {
@@ -179,7 +203,11 @@ impl Receivers {
 
     fn table(&self) -> String {
         let audio = self.audio.as_ref().map(Receiver::summary);
-        report::table(&self.video.summary(), audio.as_ref())
+        report::summary(&self.video.summary(), audio.as_ref(), self.av_offset())
+    }
+
+    fn av_offset(&self) -> Option<Spread> {
+        self.video.offset_to(self.audio.as_ref()?)
     }
 
     fn said_bye(&self) -> bool {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use hap_camera::rtp::{H264Profile, SampleRate, SrtpSuite};
 
-use super::actions::{self, Action, Reconfigure, Timeline};
+use super::actions::{self, Action, MaxBitrate, Reconfigure, Timeline};
 use crate::cli::{seconds, size};
+use crate::feedback::Feedback;
 use crate::plan::Wishes;
 
 /// What to ask for.
@@ -61,6 +62,10 @@ pub struct Request {
     /// Send a Full Intra Request after SECONDS.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "While it runs")]
     pub fir: Vec<Duration>,
+    /// Limit the video to BITRATE bit/s, or 300k or 2M, by a TMMBR after SECONDS; can be repeated.
+    #[arg(long, value_name = "BITRATE@SECONDS", value_parser = actions::max_bitrate,
+          help_heading = "While it runs")]
+    pub tmmbr: Vec<MaxBitrate>,
     /// Send no RTCP at all.
     #[arg(long, help_heading = "While it runs")]
     pub no_rtcp: bool,
@@ -121,8 +126,15 @@ impl Request {
         timeline.add_changes(&self.reconfigure);
         timeline.add(&self.suspend, Action::Suspend);
         timeline.add(&self.resume, Action::Resume);
-        timeline.add(&self.pli, Action::Pli);
-        timeline.add(&self.fir, Action::Fir);
+        // TMMBR goes before PLI (HAP R1 §11.4).
+        for limit in &self.tmmbr {
+            timeline.add(
+                &[limit.at],
+                Action::Ask(Feedback::MaxBitrate(limit.bitrate)),
+            );
+        }
+        timeline.add(&self.pli, Action::Ask(Feedback::Pli));
+        timeline.add(&self.fir, Action::Ask(Feedback::Fir));
         timeline
     }
 }

@@ -16,7 +16,6 @@ use crate::plan::Plan;
 use crate::session::event_entries;
 use crate::signals;
 use crate::stream::Stream;
-use crate::track::Feedback;
 
 /// How often the line on the terminal is written anew.
 const TICK: Duration = Duration::from_millis(500);
@@ -119,15 +118,12 @@ impl<'a> Watching<'a> {
             Some(Action::Reconfigure(change)) => self.stream.reconfigure(self.change(change)).await,
             Some(Action::Suspend) => self.stream.control(StreamCommand::Suspend).await,
             Some(Action::Resume) => self.stream.control(StreamCommand::Resume).await,
-            Some(Action::Pli) => self.send(Feedback::Pli).await,
-            Some(Action::Fir) => self.send(Feedback::Fir).await,
+            Some(Action::Ask(feedback)) => {
+                self.receivers.video.send(feedback).await;
+                Ok(())
+            }
             None => Ok(()),
         }
-    }
-
-    async fn send(&self, feedback: Feedback) -> Result<()> {
-        self.receivers.video.send(feedback).await;
-        Ok(())
     }
 
     /// As iOS writes it: size and bitrate, an RTCP interval of 0, nothing else.
