@@ -1,10 +1,12 @@
 //! GStreamer elements for HomeKit cameras.
 //!
+//! - [`hapring`]: the newest pictures of an encoding in memory, for readers that come and go.
 //! - [`hapsrtpsink`]: H.264 or Opus to a HomeKit controller, by SRTP over UDP, with RTCP.
 //!
 //! As a plugin this is `libgsthomekit.so`; as a Rust library, [`plugin_register_static`] makes the elements
 //! known to the process.
 
+pub mod hapring;
 pub mod hapsrtpsink;
 pub mod ring;
 
@@ -14,6 +16,7 @@ mod plugin {
     #![expect(missing_docs, reason = "the macro documents nothing")]
 
     fn init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+        crate::hapring::register(plugin)?;
         crate::hapsrtpsink::register(plugin)
     }
 

@@ -27,6 +27,7 @@ macro_rules! presets {
 
 presets![
     "test-pattern-to-viewer",
+    "ring-two-viewers",
     "rtsp-passthrough-to-viewer",
     "v4l2-to-viewer",
     "test-source",

@@ -10,6 +10,8 @@ pub struct Continuity {
     shift: i64,
     last: Option<gst::ClockTime>,
     jumps: u64,
+    /// Small steps back are an order of frames, not a fault.
+    any_order: bool,
 }
 
 impl Continuity {
@@ -20,6 +22,14 @@ impl Continuity {
     /// How far times may lie ahead of the present, and behind it.
     const AHEAD: gst::ClockTime = gst::ClockTime::from_seconds(2);
     const BEHIND: gst::ClockTime = gst::ClockTime::from_seconds(10);
+
+    /// For streams whose frames may come in another order than they are shown: small steps back stay as they are.
+    pub fn of_any_order() -> Self {
+        Self {
+            any_order: true,
+            ..Self::default()
+        }
+    }
 
     /// The time under which a frame goes on that its source calls `time`, and that came `now`. Without `now`, for sources
     /// that run as fast as they can, the present is no measure.
@@ -34,10 +44,10 @@ impl Continuity {
             mapped = earliest.map_or(present, |earliest| earliest.max(present));
             self.shift = distance(time, mapped);
             self.jumps += 1;
-        } else if let Some(earliest) = earliest {
+        } else if let Some(earliest) = earliest.filter(|_| !self.any_order) {
             mapped = mapped.max(earliest);
         }
-        self.last = Some(mapped);
+        self.last = self.last.max(Some(mapped));
         mapped
     }
 
@@ -108,6 +118,14 @@ mod tests {
         let followed = times.map(|time| continuity.follow(ms(time), None).mseconds());
         assert_eq!(followed, [5000, 5033, 5034, 5067]);
         assert_eq!(continuity.jumps(), 1);
+    }
+
+    #[test]
+    fn frames_in_another_order_keep_it() {
+        let mut continuity = Continuity::of_any_order();
+        let times = [1000, 1100, 1033, 1066, 100, 133];
+        let followed = times.map(|time| continuity.follow(ms(time), None).mseconds());
+        assert_eq!(followed, [1000, 1100, 1033, 1066, 1101, 1134]);
     }
 
     proptest! {

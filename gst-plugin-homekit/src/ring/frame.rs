@@ -16,6 +16,18 @@ impl Frame {
     pub fn time(&self) -> gst::ClockTime {
         self.buffer.pts().unwrap_or_default()
     }
+
+    /// The frame as part of a past that is shown in fast motion, its frames a millisecond apart up to the one at `newest`,
+    /// `newer` frames later. A receiver so shows the present as soon as that is decoded, in time with the sound.
+    pub fn in_fast_motion(&self, newer: usize, newest: gst::ClockTime) -> Self {
+        const STEP: gst::ClockTime = gst::ClockTime::from_mseconds(1);
+        let squeezed = newest.saturating_sub(STEP * newer as u64);
+        let mut frame = self.clone();
+        let buffer = frame.buffer.make_mut();
+        buffer.set_pts(self.time().max(squeezed));
+        buffer.set_dts(gst::ClockTime::NONE);
+        frame
+    }
 }
 
 /// Frames waiting in a reader's queue.

@@ -8,9 +8,6 @@ use gsthomekit::ring::{Backlog, Flow, Frame, Queue};
 /// A stream that is this near to what was sent has caught up.
 const NEAR: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
-/// Distance of frames in fast motion.
-const STEP: gst::ClockTime = gst::ClockTime::from_mseconds(1);
-
 /// What happens at a seam.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -105,27 +102,15 @@ impl Queue for Line {
         }
     }
 
-    /// The past is shown in fast motion: its frames are stamped a millisecond apart, up to the newest. A viewer who joins
-    /// within a group of pictures so sees the present as soon as that is decoded, in time with the sound.
+    /// The past is shown in fast motion.
     fn catch_up(&mut self, frame: &Frame, newer: usize, newest: gst::ClockTime) -> Flow {
         let mut seam = self.lock();
         match seam.wants(self, frame) {
-            Wants::Frame => {
-                let squeezed = newest.saturating_sub(STEP * newer as u64);
-                seam.send(&stamped(frame, frame.time().max(squeezed)))
-            }
+            Wants::Frame => seam.send(&frame.in_fast_motion(newer, newest)),
             Wants::Nothing => Flow::Go,
             Wants::End => Flow::End,
         }
     }
-}
-
-fn stamped(frame: &Frame, time: gst::ClockTime) -> Frame {
-    let mut frame = frame.clone();
-    let buffer = frame.buffer.make_mut();
-    buffer.set_pts(time);
-    buffer.set_dts(gst::ClockTime::NONE);
-    frame
 }
 
 /// What a seam does with a frame.
