@@ -206,7 +206,7 @@ impl Received {
         }
         let payload = &payload;
         self.depacketizer
-            .push(&rtp_payload::Packet { header, payload })
+            .push(&rtp_payload::Packet::new(header, payload))
             .unwrap();
         while let Some(access_unit) = self.depacketizer.poll() {
             assert!(access_unit.complete);
@@ -240,7 +240,7 @@ fn picture_loss_makes_a_real_encoder_send_a_key_frame() {
         let (header, payload) = controller.rtp();
         let payload = &payload;
         depacketizer
-            .push(&rtp_payload::Packet { header, payload })
+            .push(&rtp_payload::Packet::new(header, payload))
             .unwrap();
         frames.extend(std::iter::from_fn(|| depacketizer.poll()).map(|unit| unit.is_key));
         if frames.len() == 10 && header.marker {

@@ -145,7 +145,7 @@ mod tests {
             timestamp,
             ssrc: 2,
         };
-        audio.packet(&Packet { header, payload });
+        audio.packet(&Packet::new(header, payload));
     }
 
     /// 20 ms.

@@ -14,8 +14,10 @@ pub enum Feedback {
     Pli,
     /// Full Intra Request, a new one each time.
     Fir,
-    /// Temporary maximum bitrate, in bit/s.
+    /// TMMBR: a limit in bit/s.
     MaxBitrate(u64),
+    /// TSTR: 0 for the best pictures to 31 for the most of them.
+    TradeOff(u8),
 }
 
 /// Why it was sent.
@@ -33,7 +35,7 @@ pub enum Cause {
 /// A request as it is reported.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FeedbackReport {
-    /// `pli`, `fir` or `tmmbr`.
+    /// `pli`, `fir`, `tmmbr` or `tstr`.
     pub kind: &'static str,
     /// When it was sent.
     pub at_ms: u64,
@@ -45,10 +47,10 @@ pub struct FeedbackReport {
     /// Whether no packet of that key frame was missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_frame_whole: Option<bool>,
-    /// What was asked for, in bit/s.
+    /// What was asked for: bit/s, or the index of a trade-off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<u64>,
-    /// What the notification says (TMMBN), in bit/s.
+    /// What the notification says, TMMBN or TSTN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notified: Option<u64>,
     /// From the request to its notification.
@@ -108,10 +110,18 @@ impl Requests {
 
     /// The camera says which limit it keeps.
     pub fn limit_notified(&mut self, bitrate: u64, now: Instant) {
-        let last = self.list.iter_mut().rev();
-        let mut asked = last.filter(|r| matches!(r.feedback, Feedback::MaxBitrate(_)));
-        if let Some(request) = asked.next() {
-            request.notified.get_or_insert((now, bitrate));
+        self.notified(|f| matches!(f, Feedback::MaxBitrate(_)), bitrate, now);
+    }
+
+    /// The camera says which trade-off it makes.
+    pub fn trade_off_notified(&mut self, index: u8, now: Instant) {
+        self.notified(|f| matches!(f, Feedback::TradeOff(_)), index.into(), now);
+    }
+
+    fn notified(&mut self, kind: impl Fn(Feedback) -> bool, value: u64, now: Instant) {
+        let last = self.list.iter_mut().rev().find(|r| kind(r.feedback));
+        if let Some(request) = last {
+            request.notified.get_or_insert((now, value));
         }
     }
 
@@ -147,12 +157,16 @@ impl Request {
             kbps_before: None,
             kbps_after: None,
         };
-        if let Feedback::MaxBitrate(bitrate) = self.feedback {
-            let next = next.map_or(Duration::MAX, |t| t.saturating_duration_since(start));
-            let settled = at + SETTLING;
-            report.asked = Some(bitrate);
-            report.kbps_before = kbps(rates.mean(at.saturating_sub(SETTLING), at));
-            report.kbps_after = kbps(rates.mean(settled, next.min(settled + MEASURED)));
+        match self.feedback {
+            Feedback::Pli | Feedback::Fir => {}
+            Feedback::TradeOff(index) => report.asked = Some(index.into()),
+            Feedback::MaxBitrate(bitrate) => {
+                let next = next.map_or(Duration::MAX, |t| t.saturating_duration_since(start));
+                let settled = at + SETTLING;
+                report.asked = Some(bitrate);
+                report.kbps_before = kbps(rates.mean(at.saturating_sub(SETTLING), at));
+                report.kbps_after = kbps(rates.mean(settled, next.min(settled + MEASURED)));
+            }
         }
         report
     }
@@ -164,6 +178,7 @@ impl Feedback {
             Self::Pli => "pli",
             Self::Fir => "fir",
             Self::MaxBitrate(_) => "tmmbr",
+            Self::TradeOff(_) => "tstr",
         }
     }
 }
@@ -177,24 +192,33 @@ impl FeedbackReport {
     }
 
     fn outcome(&self) -> String {
-        match (self.asked, self.key_frame_ms) {
-            (Some(asked), _) => self.limit(asked),
-            (None, Some(ms)) if self.key_frame_whole == Some(true) => {
-                format!("key frame after {ms} ms")
-            }
-            (None, Some(ms)) => format!("damaged key frame after {ms} ms"),
-            (None, None) => "no key frame".into(),
+        match (self.asked, self.kind) {
+            (Some(bitrate), "tmmbr") => self.limit(bitrate),
+            (Some(index), _) => format!("{index}: {}", self.answer("TSTN")),
+            (None, _) => self.key_frame(),
         }
     }
 
-    fn limit(&self, asked: u64) -> String {
-        let answer = match (self.notified, self.notified_ms) {
-            (Some(bitrate), Some(ms)) => format!("TMMBN {bitrate} bit/s after {ms} ms"),
-            _ => "no TMMBN".into(),
-        };
+    fn key_frame(&self) -> String {
+        match (self.key_frame_ms, self.key_frame_whole) {
+            (Some(ms), Some(false)) => format!("damaged key frame after {ms} ms"),
+            (Some(ms), _) => format!("key frame after {ms} ms"),
+            (None, _) => "no key frame".into(),
+        }
+    }
+
+    fn limit(&self, bitrate: u64) -> String {
         let rate = |kbps: Option<f64>| kbps.map_or("?".into(), |k| k.to_string());
         let (before, after) = (rate(self.kbps_before), rate(self.kbps_after));
-        format!("{asked} bit/s: {answer}, {before} then {after} kbit/s")
+        let answer = self.answer("TMMBN");
+        format!("{bitrate} bit/s: {answer}, {before} then {after} kbit/s")
+    }
+
+    fn answer(&self, name: &str) -> String {
+        match (self.notified, self.notified_ms) {
+            (Some(value), Some(ms)) => format!("{name} {value} after {ms} ms"),
+            _ => format!("no {name}"),
+        }
     }
 }
 
@@ -253,6 +277,7 @@ mod tests {
         );
         requests.limit_notified(199_000, after(start, 3004));
         requests.limit_notified(5, after(start, 3500));
+        requests.trade_off_notified(9, after(start, 3600));
         requests.sent(Feedback::MaxBitrate(0), Cause::Asked, after(start, 8000));
         let reports = requests.report(start, &rates);
         assert_eq!(
@@ -269,5 +294,17 @@ mod tests {
                 .line()
                 .ends_with("0 bit/s: no TMMBN, 100 then ? kbit/s")
         );
+    }
+
+    #[test]
+    fn a_trade_off_has_its_notification() {
+        let start = Instant::now();
+        let mut requests = Requests::default();
+        requests.sent(Feedback::TradeOff(31), Cause::Asked, start);
+        requests.limit_notified(7, after(start, 1));
+        requests.trade_off_notified(31, after(start, 500));
+        let report = &requests.report(start, &Rates::default())[0];
+        assert_eq!((report.asked, report.notified), (Some(31), Some(31)));
+        assert_eq!(report.line(), "   0.000 s  tstr   31: TSTN 31 after 500 ms");
     }
 }

@@ -2,19 +2,22 @@
 //!
 //! Datagrams and the time go in; reports come out and what was learnt is in the [`TrackReport`].
 
+mod outgoing;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rtp_feedback::{
-    Message, NtpTime, ReceiverStatistics, ReportBlock, SenderInfo, TmmbEntry, Writer, is_rtcp,
+    Message, NtpTime, ReceiverStatistics, ReportBlock, SenderInfo, TmmbEntry, TradeOffEntry,
+    is_rtcp,
 };
 use rtp_payload::{Header, Ordered, Packet, Reorder};
 
 use crate::audio::Audio;
 use crate::delay::Delays;
-use crate::feedback::{Cause, Feedback, Requests};
+use crate::feedback::Requests;
 use crate::losses::Losses;
 use crate::rates::Rates;
 use crate::recovery::Recovery;
@@ -30,8 +33,6 @@ const REORDER_TIME: Duration = Duration::from_millis(20);
 /// Bytes of IP and UDP.
 const LOWER_LAYERS_V4: usize = 28;
 const LOWER_LAYERS_V6: usize = 48;
-/// Bytes of an RTP header, which the overhead of a TMMBR counts too (RFC 5104 §4.2.1.2).
-const RTP_HEADER: usize = 12;
 /// Round trips that are kept.
 const MAX_ROUND_TRIPS: usize = 10_000;
 /// Our name in RTCP.
@@ -122,6 +123,7 @@ pub struct Track {
     next_report: Option<Instant>,
     reports: bool,
     fir: u8,
+    trade_off: u8,
     outbox: VecDeque<Vec<u8>>,
 }
 
@@ -151,6 +153,7 @@ impl Track {
             next_report: None,
             reports,
             fir: 0,
+            trade_off: 0,
             outbox: VecDeque::new(),
         }
     }
@@ -330,12 +333,6 @@ impl Track {
         self.ask(cause, now);
     }
 
-    fn ask(&mut self, cause: Option<Cause>, now: Instant) {
-        if let Some(cause) = cause {
-            self.request(Feedback::Pli, cause, now);
-        }
-    }
-
     fn rtcp(&mut self, bytes: &mut [u8], now: Instant) {
         let length = match &mut self.unprotect {
             Some(srtp) => srtp.unprotect_rtcp(bytes),
@@ -362,6 +359,9 @@ impl Track {
             }
             Message::MaxBitrateNotification { sender, entries } if *sender == camera => {
                 self.limit_notified(entries, now);
+            }
+            Message::TradeOffNotification { sender, entries } if *sender == camera => {
+                self.trade_off_notified(entries, now);
             }
             Message::Bye { sources } => self.seen.bye |= sources.contains(&camera),
             _ => {}
@@ -394,108 +394,15 @@ impl Track {
         }
     }
 
+    fn trade_off_notified(&mut self, entries: &[TradeOffEntry], now: Instant) {
+        let own = entries.iter().find(|e| e.ssrc == self.agreement.own_ssrc);
+        if let Some(entry) = own.or(entries.first()) {
+            self.requests.trade_off_notified(entry.index, now);
+        }
+    }
+
     fn ntp(&self, now: Instant) -> NtpTime {
         NtpTime::from_unix(self.unix_epoch + now.saturating_duration_since(self.epoch))
-    }
-
-    /// When [`Track::timeout`] is due.
-    #[must_use]
-    pub fn due(&self) -> Option<Instant> {
-        let talk = self.talk.as_ref().and_then(Talk::due);
-        let recovery = self.recovery.as_ref().and_then(Recovery::due);
-        let gap = self.gap_since.map(|t| t + REORDER_TIME);
-        let all = [self.next_report, talk, recovery, gap];
-        all.into_iter().flatten().min()
-    }
-
-    /// Does what is due at `now`.
-    pub fn timeout(&mut self, now: Instant) {
-        self.deliver_ordered(now);
-        self.report(now);
-        self.talk(now);
-        let cause = self.recovery.as_mut().and_then(|r| r.timeout(now));
-        self.ask(cause, now);
-    }
-
-    /// The next datagram to send; call until it is empty after anything else.
-    pub fn transmit(&mut self) -> Option<Vec<u8>> {
-        self.outbox.pop_front()
-    }
-
-    fn report(&mut self, now: Instant) {
-        if self.next_report.is_none_or(|due| now < due) {
-            return;
-        }
-        self.next_report = Some(now + self.agreement.rtcp_interval);
-        let compound = self.compound(now);
-        self.send_rtcp(compound);
-    }
-
-    fn talk(&mut self, now: Instant) {
-        while let Some(mut packet) = self.talk.as_mut().and_then(|t| t.next(now)) {
-            let protected = match &mut self.protect {
-                Some(srtp) => srtp.protect_rtp(&mut packet).is_ok(),
-                None => true,
-            };
-            if protected {
-                self.outbox.push_back(packet);
-            }
-        }
-    }
-
-    /// Asks the camera, because the person wants it.
-    pub fn feedback(&mut self, feedback: Feedback, now: Instant) {
-        self.request(feedback, Cause::Asked, now);
-    }
-
-    fn request(&mut self, feedback: Feedback, cause: Cause, now: Instant) {
-        let ssrc = self.agreement.ssrc;
-        let compound = self.compound(now);
-        let compound = match feedback {
-            Feedback::Pli => compound.picture_loss(ssrc),
-            Feedback::Fir => {
-                self.fir = self.fir.wrapping_add(1);
-                compound.full_intra_request(ssrc, self.fir)
-            }
-            Feedback::MaxBitrate(bitrate) => compound.max_bitrate_request(&[TmmbEntry {
-                ssrc,
-                bitrate,
-                overhead: (self.lower_layers() + RTP_HEADER) as u16,
-            }]),
-        };
-        self.send_rtcp(compound);
-        self.requests.sent(feedback, cause, now);
-    }
-
-    /// SR or RR, and SDES; the report is empty until something came (RFC 3550 §6.4.2).
-    fn compound(&mut self, now: Instant) -> Writer {
-        let since = now.saturating_duration_since(self.epoch);
-        let block = (self.statistics.expected() > 0).then(|| self.statistics.report_block(since));
-        let ntp = self.ntp(now);
-        let info = self.talk.as_ref().and_then(|t| t.sender_info(now, ntp));
-        let writer = Writer::new(self.agreement.own_ssrc);
-        let writer = match info {
-            Some(info) => {
-                self.seen.sender_reports_sent += 1;
-                writer.sender_report(info, block.as_slice())
-            }
-            None => {
-                self.seen.receiver_reports_sent += 1;
-                writer.receiver_report(block.as_slice())
-            }
-        };
-        writer.canonical_name(CNAME)
-    }
-
-    fn send_rtcp(&mut self, compound: Writer) {
-        let mut bytes = compound.finish();
-        let protected = match &mut self.protect {
-            Some(srtp) => srtp.protect_rtcp(&mut bytes).is_ok(),
-            None => true,
-        };
-        if protected {
-            self.outbox.push_back(bytes);
-        }
     }
 
     /// True once the camera said that it stopped.
@@ -551,172 +458,4 @@ impl Track {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rtp_feedback::NtpTime;
-    use rtp_payload::Header;
-    use srtp::{MasterKey, Suite};
-
-    const CAMERA: u32 = 0x1122_3344;
-    const US: u32 = 0x5566_7788;
-
-    fn key(n: u8) -> MasterKey {
-        MasterKey::new(Suite::AesCm128HmacSha1_80, &[n; 16], &[n; 14]).unwrap()
-    }
-
-    fn agreement() -> Agreement {
-        Agreement {
-            codec: "Opus",
-            payload_type: 110,
-            ssrc: CAMERA,
-            own_ssrc: US,
-            clock_rate: 24_000,
-            rtcp_interval: Duration::from_millis(500),
-            remote: from(),
-            keys: Keys {
-                send: Some(key(1)),
-                receive: Some(key(2)),
-            },
-        }
-    }
-
-    fn from() -> SocketAddr {
-        "192.0.2.1:5002".parse().unwrap()
-    }
-
-    fn track(now: Instant) -> Track {
-        let media = Media::Audio(Audio::opus(24_000, None).unwrap());
-        let mut track = Track::new(agreement(), media, true, now);
-        track.started(now);
-        track
-    }
-
-    fn rtp(sender: &mut srtp::Sender, sequence: u16, ssrc: u32, payload_type: u8) -> Vec<u8> {
-        let header = Header {
-            marker: false,
-            payload_type,
-            sequence,
-            timestamp: u32::from(sequence) * 480,
-            ssrc,
-        };
-        let mut bytes = header.to_bytes().to_vec();
-        bytes.extend([0x48, 1, 2]);
-        sender.protect_rtp(&mut bytes).unwrap();
-        bytes
-    }
-
-    #[test]
-    fn packets_are_counted_with_losses_and_times() {
-        let start = Instant::now();
-        let (mut track, mut sender) = (track(start), srtp::Sender::new(&key(2)));
-        for n in [0u16, 1, 3] {
-            let now = start + Duration::from_millis(20 * u64::from(n) + 7);
-            track.datagram(&mut rtp(&mut sender, 100 + n, CAMERA, 110), from(), now);
-        }
-        track.finish(start).unwrap();
-        let report = track.summary();
-        assert_eq!(
-            (report.packets, report.lost, report.payload_type),
-            (3, 1, Some(110))
-        );
-        assert_eq!(report.first_packet_ms, Some(7));
-        assert_eq!(report.bytes, 3 * 15);
-        assert_eq!(report.ssrc, CAMERA);
-        assert!(report.source_as_announced);
-    }
-
-    #[test]
-    fn what_does_not_belong_here_is_told_apart() {
-        let now = Instant::now();
-        let (mut track, mut sender) = (track(now), srtp::Sender::new(&key(2)));
-        let first = rtp(&mut sender, 1, CAMERA, 110);
-        track.datagram(&mut first.clone(), from(), now);
-        track.datagram(&mut first.clone(), from(), now);
-        track.datagram(&mut rtp(&mut sender, 2, CAMERA, 99), from(), now);
-        track.datagram(&mut rtp(&mut sender, 3, 7, 110), from(), now);
-        let mut foreign = rtp(&mut srtp::Sender::new(&key(9)), 4, CAMERA, 110);
-        track.datagram(&mut foreign, from(), now);
-        track.datagram(&mut [], from(), now);
-        let report = track.summary();
-        assert_eq!(
-            (report.packets, report.repeated, report.unexpected),
-            (1, 1, 2)
-        );
-        assert_eq!(report.undecryptable, 2);
-    }
-
-    #[test]
-    fn sender_reports_and_bye_are_heard() {
-        let now = Instant::now();
-        let (mut track, mut sender) = (track(now), srtp::Sender::new(&key(2)));
-        let info = SenderInfo {
-            ntp: NtpTime::from_bits(5 << 32),
-            packets: 17,
-            ..SenderInfo::default()
-        };
-        let mut bytes = Writer::new(CAMERA).sender_report(info, &[]).bye().finish();
-        sender.protect_rtcp(&mut bytes).unwrap();
-        track.datagram(&mut bytes, from(), now);
-        let report = track.summary();
-        assert_eq!((report.sender_reports, report.packets_sent), (1, Some(17)));
-        assert!(track.said_bye());
-    }
-
-    fn opened(bytes: Vec<u8>) -> Vec<Message> {
-        let mut bytes = bytes;
-        let length = srtp::Receiver::new(&key(1))
-            .unprotect_rtcp(&mut bytes)
-            .unwrap();
-        rtp_feedback::parse(&bytes[..length]).unwrap()
-    }
-
-    #[test]
-    fn reports_come_at_the_interval_with_our_key_and_source() {
-        let start = Instant::now();
-        let mut track = track(start);
-        track.timeout(start);
-        let empty = opened(track.transmit().unwrap());
-        assert!(matches!(&empty[0],
-            Message::ReceiverReport { ssrc: US, blocks } if blocks.is_empty()));
-        track.timeout(start + Duration::from_millis(499));
-        assert_eq!(track.transmit(), None);
-        let mut sender = srtp::Sender::new(&key(2));
-        track.datagram(&mut rtp(&mut sender, 1, CAMERA, 110), from(), start);
-        track.timeout(start + Duration::from_millis(500));
-        let filled = opened(track.transmit().unwrap());
-        assert!(matches!(&filled[0],
-            Message::ReceiverReport { blocks, .. } if blocks[0].ssrc == CAMERA));
-    }
-
-    #[test]
-    fn every_full_intra_request_is_a_new_one() {
-        let now = Instant::now();
-        let mut track = track(now);
-        for expected in [1, 2] {
-            track.feedback(Feedback::Fir, now);
-            let messages = opened(track.transmit().unwrap());
-            let entries = vec![(CAMERA, expected)];
-            assert!(messages.contains(&Message::FullIntraRequest {
-                sender: US,
-                entries
-            }));
-        }
-        track.feedback(Feedback::Pli, now);
-        let messages = opened(track.transmit().unwrap());
-        assert!(messages.contains(&Message::PictureLoss {
-            sender: US,
-            media: CAMERA
-        }));
-    }
-
-    #[test]
-    fn a_silent_viewer_sends_nothing() {
-        let now = Instant::now();
-        let media = Media::Audio(Audio::opaque(16_000));
-        let mut track = Track::new(agreement(), media, false, now);
-        track.started(now);
-        assert_eq!(track.due(), None);
-        track.timeout(now + Duration::from_secs(9));
-        assert_eq!(track.transmit(), None);
-    }
-}
+mod tests;

@@ -298,7 +298,7 @@ mod tests {
     fn feed(video: &mut Video, packets: &[(Header, Vec<u8>)], now: Instant) {
         for (header, payload) in packets {
             let header = *header;
-            video.packet(&Packet { header, payload }, now);
+            video.packet(&Packet::new(header, payload), now);
         }
     }
 

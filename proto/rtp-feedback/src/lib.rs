@@ -30,7 +30,7 @@ mod writer;
 pub use error::Error;
 pub use event::{Cause, Event};
 pub use gate::KeyFrameGate;
-pub use message::{Message, parse};
+pub use message::{Member, Message, members, parse};
 pub use ntp::NtpTime;
 pub use repetition::RepetitionFilter;
 pub use report::{ReportBlock, SenderInfo};

@@ -97,6 +97,15 @@ pub enum Message {
     },
 }
 
+/// One packet of a compound packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Its bytes, header included.
+    pub bytes: &'a [u8],
+    /// What it says; several messages if it holds several names.
+    pub messages: Vec<Message>,
+}
+
 /// Reads a compound packet (RFC 3550 §6.1), or one of reduced size (RFC 5506).
 ///
 /// Members that are unknown, or malformed within their length, become [`Message::Other`].
@@ -104,19 +113,30 @@ pub enum Message {
 /// # Errors
 /// Lengths that do not fit the packet, or a version other than 2.
 pub fn parse(compound: &[u8]) -> Result<Vec<Message>, Error> {
+    let members = members(compound)?;
+    Ok(members.into_iter().flat_map(|m| m.messages).collect())
+}
+
+/// Reads a compound packet like [`parse`], and keeps its members apart.
+///
+/// # Errors
+/// As [`parse`].
+pub fn members(compound: &[u8]) -> Result<Vec<Member<'_>>, Error> {
     if compound.len() > MAX_COMPOUND {
         return Err(Error::TooLarge {
             limit: MAX_COMPOUND,
             actual: compound.len(),
         });
     }
-    let mut messages = Vec::new();
+    let mut members = Vec::new();
     let mut rest = compound;
     loop {
-        let (packet, later) = split_first(rest)?;
-        read(packet, &mut messages);
+        let (bytes, later) = split_first(rest)?;
+        let mut messages = Vec::new();
+        read(bytes, &mut messages);
+        members.push(Member { bytes, messages });
         if later.is_empty() {
-            return Ok(messages);
+            return Ok(members);
         }
         rest = later;
     }
@@ -320,6 +340,17 @@ mod tests {
             media: 2,
         };
         assert_eq!(one(&packet), expected);
+    }
+
+    #[test]
+    fn members_keep_their_bytes() {
+        let writer = crate::Writer::new(1).receiver_report(&[]);
+        let compound = writer.canonical_name("x").picture_loss(2).finish();
+        let members = members(&compound).unwrap();
+        let bytes: Vec<u8> = members.iter().flat_map(|m| m.bytes.to_vec()).collect();
+        assert_eq!(bytes, compound);
+        let kinds: Vec<u8> = members.iter().map(|m| m.bytes[1]).collect();
+        assert_eq!(kinds, [201, 202, 206]);
     }
 
     #[test]

@@ -15,9 +15,13 @@ impl NtpTime {
 
     /// From the time since 1970; wraps in 2036, as the format does.
     pub fn from_unix(since_1970: Duration) -> Self {
-        let seconds = since_1970.as_secs().wrapping_add(UNIX_EPOCH);
-        let fraction = (u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000;
-        Self(seconds << 32 | fraction)
+        Self(UNIX_EPOCH << 32).after(since_1970)
+    }
+
+    /// The time `span` later.
+    pub fn after(self, span: Duration) -> Self {
+        let fraction = (u64::from(span.subsec_nanos()) << 32) / 1_000_000_000;
+        Self(self.0.wrapping_add(span.as_secs() << 32 | fraction))
     }
 
     /// The 64 bits of a report.
@@ -52,6 +56,8 @@ mod tests {
         assert_eq!(time.to_bits(), (2_208_988_801 << 32) | 0x8000_0000);
         assert_eq!(time.compact(), 0x7e81_8000);
         assert_eq!(NtpTime::from_bits(time.to_bits()), time);
+        let later = time.after(Duration::from_millis(2_750));
+        assert_eq!(later, NtpTime::from_unix(Duration::from_millis(4_250)));
     }
 
     #[test]

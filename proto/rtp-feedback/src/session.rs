@@ -38,6 +38,8 @@ pub struct SenderConfig {
 pub struct SenderSession {
     config: SenderConfig,
     next_report: Option<Instant>,
+    /// Another part of the program sends the regular reports; ours only stand in for one.
+    other_reporter: bool,
     silence: Option<Silence>,
     gate: KeyFrameGate,
     round_trip: RoundTrip,
@@ -75,6 +77,7 @@ impl SenderSession {
         Self {
             config,
             next_report: None,
+            other_reporter: false,
             silence: None,
             gate,
             round_trip: RoundTrip::default(),
@@ -107,6 +110,11 @@ impl SenderSession {
     /// Changes the time between reports, from the next one on.
     pub fn set_report_interval(&mut self, interval: Duration) {
         self.config.report_interval = interval;
+    }
+
+    /// Changes our CNAME.
+    pub fn set_canonical_name(&mut self, name: impl Into<String>) {
+        self.config.canonical_name = name.into();
     }
 
     /// Changes how long a silence is too long.
@@ -222,25 +230,41 @@ impl SenderSession {
         if !self.is_report_due(now) {
             return None;
         }
-        self.schedule_report(now);
-        let mut report = self.begin_report(time);
-        match self.cap_to_confirm.take() {
-            Some(entry) => report = report.max_bitrate_notification(&[entry]),
-            None => report = self.confirm_trade_off(report),
-        }
+        let report = self.begin_report(time);
+        let report = match self.cap_to_confirm.take() {
+            Some(entry) => {
+                self.schedule_report(now);
+                report.max_bitrate_notification(&[entry])
+            }
+            None => {
+                self.next_report = None;
+                if !self.other_reporter {
+                    self.schedule_report(now);
+                }
+                self.confirm_trade_off(report)
+            }
+        };
         Some(report.finish())
     }
 
-    /// Where another part of the program sends the regular reports: one is about to go out. Its
-    /// counters hold from now on, and no report of ours is due before one interval is over. Returns
-    /// what has to be appended to it; that may be nothing.
-    pub fn report_passes(&mut self, info: SenderInfo, now: Instant) -> Vec<u8> {
+    /// Where another part of the program sends the regular reports: one is about to go out, whose
+    /// counters hold from now on. Returns what has to be appended to it, which may be nothing; or
+    /// `None` if it must not go out, since a TMMBN took its place less than an interval ago.
+    pub fn report_passes(&mut self, info: SenderInfo, now: Instant) -> Option<Vec<u8>> {
+        self.other_reporter = true;
         self.statistics.packets = info.packets.into();
         self.statistics.octets = info.octets.into();
+        if self.next_report.is_some_and(|due| now < due) {
+            return None;
+        }
+        self.next_report = None;
         self.statistics.sender_reports += 1;
-        self.schedule_report(now);
-        let appendix = Writer::new(self.config.ssrc);
-        self.confirm_trade_off(appendix).finish()
+        let mut appendix = Writer::new(self.config.ssrc);
+        if let Some(entry) = self.cap_to_confirm.take() {
+            appendix = appendix.max_bitrate_notification(&[entry]);
+            self.schedule_report(now);
+        }
+        Some(self.confirm_trade_off(appendix).finish())
     }
 
     /// The farewell, with a last report; nothing more becomes due.

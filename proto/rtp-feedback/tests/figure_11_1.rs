@@ -412,18 +412,31 @@ fn reports_carry_what_is_received_from_the_controller() {
     assert_eq!((at, blocks.as_slice()), (500, &[block][..]));
 }
 
-#[test]
-fn reports_of_another_part_take_the_tstn_along_and_put_off_ours() {
+/// A session that only answers, beside another part that reports.
+fn beside_reporter() -> (Camera, rtp_feedback::SenderInfo) {
     let mut camera = Camera::started();
-    camera.until(400);
-    let packet = camera.reception_report();
-    camera.receive(packet.trade_off_request(&[trade_off(3, 31)]));
+    camera.session = SenderSession::new(SenderConfig {
+        ssrc: OURS,
+        remote_ssrc: None,
+        canonical_name: "camera".into(),
+        report_interval: ms(REPORT_INTERVAL),
+        silence_timeout: None,
+        key_frame_interval: None,
+    });
+    camera.log.clear();
     let info = rtp_feedback::SenderInfo {
         packets: 1234,
         ..Default::default()
     };
-    let now = camera.instant();
-    let appendix = camera.session.report_passes(info, now);
+    (camera, info)
+}
+
+#[test]
+fn reports_of_another_part_take_the_tstn_along() {
+    let (mut camera, info) = beside_reporter();
+    let packet = camera.reception_report();
+    camera.receive(packet.trade_off_request(&[trade_off(3, 31)]));
+    let appendix = camera.session.report_passes(info, camera.instant());
     let expected = Message::TradeOffNotification {
         sender: OURS,
         entries: vec![TradeOffEntry {
@@ -431,13 +444,32 @@ fn reports_of_another_part_take_the_tstn_along_and_put_off_ours() {
             ..trade_off(3, 31)
         }],
     };
-    assert_eq!(parse(&appendix).unwrap(), [expected]);
-    assert_eq!(camera.session.report_passes(info, now), []);
-    camera.log.clear();
-    camera.until(400 + REPORT_INTERVAL);
-    let (at, report) = camera.reports()[0];
-    let Message::SenderReport { info, .. } = &report[0] else {
+    assert_eq!(parse(&appendix.unwrap()).unwrap(), [expected]);
+    let later = camera.session.report_passes(info, camera.instant());
+    assert_eq!(later, Some(vec![]));
+    camera.until(2000);
+    assert!(camera.reports().is_empty());
+}
+
+#[test]
+fn after_a_tmmbn_reports_of_another_part_wait_for_an_interval() {
+    let (mut camera, info) = beside_reporter();
+    let now = camera.instant();
+    assert_eq!(camera.session.report_passes(info, now), Some(vec![]));
+    let packet = camera.reception_report();
+    camera.receive(packet.max_bitrate_request(&[cap(100_000)]));
+    assert_eq!(camera.reports()[0].1.last(), Some(&confirmed(100_000)));
+    camera.until(REPORT_INTERVAL - 1);
+    let now = camera.instant();
+    assert_eq!(camera.session.report_passes(info, now), None);
+    camera.until(REPORT_INTERVAL);
+    let (at, report) = camera.reports()[1];
+    let Message::SenderReport { info: sent, .. } = &report[0] else {
         panic!("{report:?}");
     };
-    assert_eq!((at, info.packets), (400 + REPORT_INTERVAL, 1234));
+    assert_eq!((at, sent.packets), (REPORT_INTERVAL, 1234));
+    // Then it is the other part's turn again.
+    camera.until(REPORT_INTERVAL + 1);
+    let passes = camera.session.report_passes(info, camera.instant());
+    assert_eq!(passes, Some(vec![]));
 }

@@ -35,13 +35,14 @@ pub enum Error {
     /// The access unit holds no picture.
     #[error("access unit without a coded slice")]
     NoPicture,
-    /// A key frame, but neither it nor the codec data brought SPS and PPS.
-    #[error("key frame without SPS and PPS")]
+    /// A key frame, but neither it nor the codec data brought the parameter sets.
+    #[error("key frame without parameter sets")]
     NoParameterSets,
-    /// The configuration record (`avcC`) is not one.
-    #[error("bad AVC decoder configuration record")]
+    /// The configuration record (`avcC`, `hvcC`) is not one.
+    #[error("bad decoder configuration record")]
     CodecData,
-    /// A packet type of RFC 6184 that `packetization-mode=1` does not have.
+    /// A packet type of RFC 6184 that `packetization-mode=1` does not have, or one of RFC 7798 that
+    /// is not used.
     #[error("NAL unit type {kind} is not used in RTP here")]
     NalType {
         /// The type.
@@ -56,6 +57,15 @@ pub enum Error {
         /// Number of the rule, 1 to 7.
         rule: u8,
     },
+    /// The headers of AAC access units are none, empty or out of order (RFC 3640 §3.2.1).
+    #[error("{bits} bits of AAC access unit headers that are not understood")]
+    AuHeaders {
+        /// Their length.
+        bits: u16,
+    },
+    /// The AudioSpecificConfig is none, or not of AAC-ELD.
+    #[error("no AudioSpecificConfig of AAC-ELD")]
+    AudioConfig,
 }
 
 /// Fails unless `bytes` has at least `expected` bytes.

@@ -11,10 +11,10 @@
 //! |           synchronization source (SSRC) identifier            |
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
-use crate::Error;
 use crate::error::need;
+use crate::{Error, Extension, Extensions};
 
-/// Length of the header this crate writes: no contributing sources, no extension.
+/// Length of the fixed header: no contributing sources, no extension.
 pub const HEADER_LEN: usize = 12;
 
 /// The fields of an RTP header.
@@ -44,6 +44,16 @@ impl Header {
         out
     }
 
+    /// Appends the header as it goes on the wire, with an extension where there is one.
+    pub fn write_to(self, extension: Option<&Extension>, out: &mut Vec<u8>) {
+        let mut fixed = self.to_bytes();
+        fixed[0] |= u8::from(extension.is_some()) << 4;
+        out.extend(fixed);
+        if let Some(extension) = extension {
+            extension.write_to(out);
+        }
+    }
+
     fn from_bytes(bytes: &[u8; HEADER_LEN]) -> Self {
         let [_, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] = *bytes;
         Self {
@@ -63,9 +73,25 @@ pub struct Packet<'a> {
     pub header: Header,
     /// Its payload, without contributing sources, header extension and padding.
     pub payload: &'a [u8],
+    /// Its header extension; empty if there is none.
+    pub extensions: Extensions<'a>,
 }
 
 impl<'a> Packet<'a> {
+    /// A packet without extension.
+    pub fn new(header: Header, payload: &'a [u8]) -> Self {
+        Self {
+            header,
+            payload,
+            extensions: Extensions::default(),
+        }
+    }
+
+    /// The element of the header extension with this id (RFC 8285).
+    pub fn extension(&self, id: u8) -> Option<&'a [u8]> {
+        self.extensions.find(id)
+    }
+
     /// Reads a packet.
     ///
     /// # Errors
@@ -81,26 +107,30 @@ impl<'a> Packet<'a> {
         if version != 2 {
             return Err(Error::Version { version });
         }
-        let start = payload_start(bytes)?;
+        let (start, extensions) = payload_start(bytes)?;
         let end = bytes.len() - padding(fixed[0], &bytes[start..])?;
         Ok(Self {
             header: Header::from_bytes(fixed),
             payload: &bytes[start..end],
+            extensions,
         })
     }
 }
 
-fn payload_start(bytes: &[u8]) -> Result<usize, Error> {
+/// Where the payload begins, and the extension before it.
+fn payload_start(bytes: &[u8]) -> Result<(usize, Extensions<'_>), Error> {
     let sources = HEADER_LEN + 4 * usize::from(bytes[0] & 0x0f);
     need(bytes, sources)?;
     if bytes[0] & 0x10 == 0 {
-        return Ok(sources);
+        return Ok((sources, Extensions::default()));
     }
-    need(bytes, sources + 4)?;
-    let words = u16::from_be_bytes([bytes[sources + 2], bytes[sources + 3]]);
-    let start = sources + 4 + 4 * usize::from(words);
+    let begin = sources + 4;
+    need(bytes, begin)?;
+    let word = |at| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+    let start = begin + 4 * usize::from(word(sources + 2));
     need(bytes, start)?;
-    Ok(start)
+    let extensions = Extensions::new(word(sources), &bytes[begin..start]);
+    Ok((start, extensions))
 }
 
 fn padding(first: u8, rest: &[u8]) -> Result<usize, Error> {
@@ -146,7 +176,26 @@ mod tests {
         bytes.extend([0xbe, 0xde, 0, 1, 1, 2, 3, 4]);
         bytes.extend(b"payload");
         bytes.extend([0, 0, 3]);
-        assert_eq!(Packet::parse(&bytes).unwrap().payload, b"payload");
+        let packet = Packet::parse(&bytes).unwrap();
+        assert_eq!(packet.payload, b"payload");
+        assert_eq!(packet.extension(0), None);
+    }
+
+    #[test]
+    fn a_header_with_extension() {
+        let extension = Extension::new(3, &[5]).unwrap();
+        let mut bytes = Vec::new();
+        HEADER.write_to(Some(&extension), &mut bytes);
+        bytes.extend(b"payload");
+        assert_eq!(bytes[..2], [0x90, 0xe3]);
+        assert_eq!(bytes[12..20], [0xbe, 0xde, 0, 1, 0x30, 5, 0, 0]);
+        let packet = Packet::parse(&bytes).unwrap();
+        assert_eq!(packet.header, HEADER);
+        assert_eq!(packet.payload, b"payload");
+        assert_eq!(packet.extension(3), Some(&[5][..]));
+        bytes.clear();
+        HEADER.write_to(None, &mut bytes);
+        assert_eq!(bytes, HEADER.to_bytes());
     }
 
     #[test]

@@ -36,6 +36,27 @@ class SenderReport:
 
 
 @dataclass
+class Feedback:
+    """A packet of type 205 or 206, from the sender's SSRC on (RFC 4585 §6.1)."""
+
+    at: float
+    kind: int
+    fmt: int
+    body: bytes
+
+    def entries(self):
+        """(SSRC, word) of FIR, TMMBR, TMMBN, TSTR and TSTN (RFC 5104 §4)."""
+        return [struct.unpack("!II", self.body[i : i + 8]) for i in range(8, len(self.body), 8)]
+
+    def limits(self):
+        """(SSRC, bit/s, overhead) of TMMBR and TMMBN."""
+        return [(ssrc, (word >> 9 & 0x1FFFF) << (word >> 26), word & 0x1FF) for ssrc, word in self.entries()]
+
+
+TMMBR, TMMBN, FIR, TSTR, TSTN = (205, 3), (205, 4), (206, 4), (206, 5), (206, 6)
+
+
+@dataclass
 class RtcpLog:
     """What came by RTCP, in order."""
 
@@ -43,6 +64,7 @@ class RtcpLog:
     cnames: set = field(default_factory=set)
     byes: list = field(default_factory=list)
     types: list = field(default_factory=list)
+    feedback: list = field(default_factory=list)
 
     def read(self, compound, at):
         offset = 0
@@ -59,9 +81,15 @@ class RtcpLog:
                 self.reports.append(SenderReport(at, ssrc, high + low / 2**32, ts, packets, octets))
             elif kind == 202 and first & 0x1F:
                 self._cname(body)
+            elif kind in (205, 206):
+                self.feedback.append(Feedback(at, kind, first & 0x1F, body))
             elif kind == 203:
                 self.byes += struct.unpack(f"!{first & 0x1F}I", body[: 4 * (first & 0x1F)])
             offset += 4 + 4 * words
+
+    def of(self, which):
+        """The feedback of one kind, such as `TMMBN`."""
+        return [f for f in self.feedback if (f.kind, f.fmt) == which]
 
     def _cname(self, body):
         if body[4] == 1:
@@ -80,6 +108,25 @@ def receiver_report(ssrc, source, highest, lost=0, jitter=0, last_sr=0, delay=0)
 
 def picture_loss(ssrc, source):
     return struct.pack("!BBHII", 0x81, 206, 2, ssrc, source)
+
+
+def feedback(which, ssrc, source, word):
+    """A packet of one entry (RFC 5104 §4)."""
+    kind, fmt = which
+    return struct.pack("!BBHIIII", 0x80 | fmt, kind, 4, ssrc, 0, source, word)
+
+
+def full_intra(ssrc, source, sequence):
+    return feedback(FIR, ssrc, source, sequence << 24)
+
+
+def trade_off(ssrc, source, sequence, index):
+    return feedback(TSTR, ssrc, source, sequence << 24 | index)
+
+
+def max_bitrate(ssrc, source, bitrate, overhead=40):
+    exponent = max(0, bitrate.bit_length() - 17)
+    return feedback(TMMBR, ssrc, source, exponent << 26 | (bitrate >> exponent) << 9 | overhead)
 
 
 class H264:

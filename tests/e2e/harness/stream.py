@@ -77,10 +77,28 @@ class Media(asyncio.DatagramProtocol):
         highest = self.packets[-1].seq if self.packets else 0
         self.send_rtcp(rtp.receiver_report(self.our_ssrc, source, highest))
 
+    def ask(self, *feedback):
+        """A report, then `feedback(our SSRC, theirs)` each: one compound packet."""
+        ours, theirs = self.our_ssrc, self.packets[-1].ssrc
+        compound = rtp.receiver_report(ours, theirs, self.packets[-1].seq)
+        self.send_rtcp(compound + b"".join(f(ours, theirs) for f in feedback))
+
     def ask_for_picture(self):
-        ssrc = self.packets[-1].ssrc
-        self.send_rtcp(rtp.receiver_report(self.our_ssrc, ssrc, self.packets[-1].seq)
-                       + rtp.picture_loss(self.our_ssrc, ssrc))
+        self.ask(rtp.picture_loss)
+
+    def report_round_trip(self, seconds):
+        """As a viewer that far away would; the last sender report must be older than that."""
+        last = self.rtcp.reports[-1]
+        waited = time.monotonic() - last.at - seconds
+        assert waited >= 0, f"{waited}"
+        compact = int(last.ntp * 65536) & 0xFFFFFFFF
+        self.send_rtcp(rtp.receiver_report(self.our_ssrc, last.ssrc, self.packets[-1].seq, last_sr=compact,
+                                           delay=int(waited * 65536)))
+
+    def wire_bits(self, since, until):
+        """Bit/s on the wire between two times: everything from the IP header on."""
+        size = sum(p.size + 28 for p in self.packets if since <= p.at < until)
+        return size * 8 / (until - since)
 
     # --- what came
 

@@ -65,6 +65,29 @@ fn bits(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
+/// A TSTR at a time after Start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TradeOff {
+    /// 0 to 31.
+    pub index: u8,
+    /// When.
+    pub at: Duration,
+}
+
+/// Reads `INDEX@SECONDS`.
+///
+/// # Errors
+/// A message for the command line.
+pub(super) fn trade_off(text: &str) -> Result<TradeOff, String> {
+    let wrong = || "write INDEX@SECONDS with an index of 0 to 31, for example 31@5".to_owned();
+    let (index, time) = text.split_once('@').ok_or_else(wrong)?;
+    let index = index.parse().ok().filter(|index| *index <= 31);
+    Ok(TradeOff {
+        index: index.ok_or_else(wrong)?,
+        at: seconds(time).map_err(|_| wrong())?,
+    })
+}
+
 /// One thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
@@ -151,6 +174,15 @@ mod tests {
             "99999999999999999M@5",
         ] {
             assert!(max_bitrate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn trade_offs_are_read() {
+        let at = Duration::from_millis(500);
+        assert_eq!(trade_off("31@0.5"), Ok(TradeOff { index: 31, at }));
+        for bad in ["", "32@1", "-1@1", "5", "5@", "x@1"] {
+            assert!(trade_off(bad).is_err(), "{bad}");
         }
     }
 

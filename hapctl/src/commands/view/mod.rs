@@ -33,7 +33,7 @@ use crate::stream::Stream;
 use crate::track::{Agreement, Media, Track};
 use crate::video::{Sink, Video};
 
-pub use actions::{MaxBitrate, Reconfigure};
+pub use actions::{MaxBitrate, Reconfigure, TradeOff};
 pub use experiments::Experiments;
 pub use options::{Profile, Request, Suite};
 use watching::{Ending, Watching};
@@ -51,9 +51,9 @@ Examples:
 
 The files hold the media as received: H.264 for `ffplay garden.h264`, Opus in Ogg for `ffplay
 garden.ogg`. With --json one object is printed at the end: {video, audio, av_offset_ms, ended,
-seconds, stream}. All times are in ms from the Start command. video.requests lists every PLI, FIR
-and TMMBR with what came of it; av_offset_ms says how much later video came than the sound of the
-same moment, by the camera's sender reports. Ctrl-C ends the stream and prints the summary.
+seconds, stream}. All times are in ms from the Start command. video.requests lists every PLI, FIR,
+TMMBR and TSTR with what came of it; av_offset_ms says how much later video came than the sound of
+the same moment, by the camera's sender reports. Ctrl-C ends the stream and prints the summary.
 A file to talk is made by `ffmpeg -i IN -c:a libopus -ac 1 -b:a 24k hello.ogg`; there is no built-in
 tone, because hapctl has no encoder.
 The exit code is 7 when no video came.";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use hap_camera::rtp::{H264Profile, SampleRate, SrtpSuite};
 
-use super::actions::{self, Action, MaxBitrate, Reconfigure, Timeline};
+use super::actions::{self, Action, MaxBitrate, Reconfigure, Timeline, TradeOff};
 use crate::cli::{seconds, size};
 use crate::feedback::Feedback;
 use crate::plan::Wishes;
@@ -66,6 +66,11 @@ pub struct Request {
     #[arg(long, value_name = "BITRATE@SECONDS", value_parser = actions::max_bitrate,
           help_heading = "While it runs")]
     pub tmmbr: Vec<MaxBitrate>,
+    /// Ask for a trade-off between the quality and the number of pictures by a TSTR after SECONDS:
+    /// 0 for the best pictures to 31 for the most; can be repeated.
+    #[arg(long, value_name = "INDEX@SECONDS", value_parser = actions::trade_off,
+          help_heading = "While it runs")]
+    pub tstr: Vec<TradeOff>,
     /// Send no RTCP at all.
     #[arg(long, help_heading = "While it runs")]
     pub no_rtcp: bool,
@@ -128,10 +133,12 @@ impl Request {
         timeline.add(&self.resume, Action::Resume);
         // TMMBR goes before PLI (HAP R1 §11.4).
         for limit in &self.tmmbr {
-            timeline.add(
-                &[limit.at],
-                Action::Ask(Feedback::MaxBitrate(limit.bitrate)),
-            );
+            let feedback = Feedback::MaxBitrate(limit.bitrate);
+            timeline.add(&[limit.at], Action::Ask(feedback));
+        }
+        for trade in &self.tstr {
+            let feedback = Feedback::TradeOff(trade.index);
+            timeline.add(&[trade.at], Action::Ask(feedback));
         }
         timeline.add(&self.pli, Action::Ask(Feedback::Pli));
         timeline.add(&self.fir, Action::Ask(Feedback::Fir));

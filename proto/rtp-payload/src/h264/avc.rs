@@ -1,30 +1,18 @@
-use super::parameter_sets::ParameterSets;
+use super::H264;
 use crate::Error;
-
-/// How the NAL units of an access unit are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Start codes (H.264 annex B; `stream-format=byte-stream`).
-    AnnexB,
-    /// A length before each NAL unit (ISO 14496-15; `stream-format=avc`).
-    Avc {
-        /// Bytes per length, 1 to 4; the codec data says it.
-        length_size: u8,
-    },
-}
+use crate::nal::{Format, ParameterSets, Record};
 
 /// Reads an `avcC` record: the format of the access units, and the parameter sets.
-pub(super) fn read(record: &[u8]) -> Result<(Format, ParameterSets), Error> {
-    let mut rest = record;
-    let [1, _, _, _, sizes, sps_count] = *take(&mut rest, 6)? else {
+pub(super) fn read(record: &[u8]) -> Result<(Format, ParameterSets<H264>), Error> {
+    let mut record = Record(record);
+    let [1, _, _, _, sizes] = *record.take(5)? else {
         return Err(Error::CodecData);
     };
     let mut sets = ParameterSets::default();
-    read_sets(&mut rest, sps_count & 0x1f, &mut sets)?;
-    let [pps_count] = *take(&mut rest, 1)? else {
-        return Err(Error::CodecData);
-    };
-    read_sets(&mut rest, pps_count, &mut sets)?;
+    let sps_count = record.u8()? & 0x1f;
+    record.sets(sps_count.into(), &mut sets)?;
+    let pps_count = record.u8()?;
+    record.sets(pps_count.into(), &mut sets)?;
     let length_size = (sizes & 3) + 1;
     Ok((Format::Avc { length_size }, sets))
 }
@@ -42,23 +30,6 @@ pub fn codec_data(sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
     out.extend(u16::try_from(pps.len()).ok()?.to_be_bytes());
     out.extend(pps);
     Some(out)
-}
-
-fn read_sets(rest: &mut &[u8], count: u8, sets: &mut ParameterSets) -> Result<(), Error> {
-    for _ in 0..count {
-        let [high, low] = *take(rest, 2)? else {
-            return Err(Error::CodecData);
-        };
-        let len = u16::from_be_bytes([high, low]);
-        sets.store(take(rest, len.into())?)?;
-    }
-    Ok(())
-}
-
-fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], Error> {
-    let (taken, left) = rest.split_at_checked(len).ok_or(Error::CodecData)?;
-    *rest = left;
-    Ok(taken)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ mod tests {
             timestamp: 960,
             ssrc: 1,
         };
-        crate::Packet { header, payload }
+        crate::Packet::new(header, payload)
     }
 
     #[test]

@@ -7,5 +7,6 @@ mod toc;
 
 pub use depacketizer::{Depacketizer, ReceivedPacket};
 pub use packet::{MAX_FRAMES, Packet};
+pub(crate) use repacketizer::MAX_GAP;
 pub use repacketizer::{Repacketized, Repacketizer};
 pub use toc::Toc;

@@ -37,7 +37,7 @@ pub struct Repacketizer {
 
 /// Frames that lie further apart are not put into one packet. Less is the jitter of a source whose
 /// timestamps are times of arrival.
-const MAX_GAP: Duration = Duration::from_millis(100);
+pub(crate) const MAX_GAP: Duration = Duration::from_millis(100);
 
 /// When a packet plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,16 +1,16 @@
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 
-use super::MAX_ACCESS_UNIT;
-use super::nal::{kind, kind_of};
+use super::{Codec, MAX_ACCESS_UNIT, Shape};
 use crate::error::need;
 use crate::{Error, Gap, Packet, Sequence};
 
-/// Puts access units together again: single NAL units, STAP-A and FU-A.
+/// Puts access units together again: of single NAL units, aggregation packets and fragments.
 ///
 /// Feed the packets of one source in order (see [`Reorder`](crate::Reorder)) with
 /// [`push`](Self::push), then take what is complete with [`poll`](Self::poll).
 #[derive(Debug, Default)]
-pub struct Depacketizer {
+pub struct Depacketizer<C: Codec> {
     sequence: Sequence,
     current: Option<ReceivedAccessUnit>,
     /// A fragmented NAL unit is being put together at the end of `current`.
@@ -19,6 +19,7 @@ pub struct Depacketizer {
     after_loss: bool,
     ready: VecDeque<ReceivedAccessUnit>,
     lost: u64,
+    codec: PhantomData<C>,
 }
 
 /// An access unit from the wire.
@@ -28,7 +29,7 @@ pub struct ReceivedAccessUnit {
     pub timestamp: u32,
     /// NAL units, each behind a start code of four bytes.
     pub annex_b: Vec<u8>,
-    /// It holds an IDR picture.
+    /// It holds a picture a decoder can start with: IDR, or IRAP with H.265.
     pub is_key: bool,
     /// No packet of it, or right before it, is missing.
     pub complete: bool,
@@ -38,7 +39,7 @@ pub struct ReceivedAccessUnit {
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
-impl Depacketizer {
+impl<C: Codec> Depacketizer<C> {
     /// Starts with any packet.
     pub fn new() -> Self {
         Self::default()
@@ -116,15 +117,15 @@ impl Depacketizer {
     }
 
     fn append(&mut self, payload: &[u8]) -> Result<(), Error> {
-        need(payload, 1)?;
-        if kind_of(payload[0]) == kind::FU_A {
+        need(payload, C::HEADER_LEN)?;
+        let shape = C::shape(payload[0]);
+        if shape == Ok(Shape::Fragment) {
             return self.append_fragment(payload);
         }
         self.drop_fragment();
-        match kind_of(payload[0]) {
-            kind::SLICE..=kind::LAST_IN_STREAM => self.append_nal(payload[0], &payload[1..]),
-            kind::STAP_A => self.append_aggregate(&payload[1..]),
-            kind => Err(Error::NalType { kind }),
+        match shape? {
+            Shape::Aggregate => self.append_aggregate(&payload[C::HEADER_LEN..]),
+            _ => self.append_nal(payload, &[]),
         }
     }
 
@@ -132,38 +133,47 @@ impl Depacketizer {
         while !rest.is_empty() {
             need(rest, 2)?;
             let end = 2 + usize::from(u16::from_be_bytes([rest[0], rest[1]]));
-            need(rest, end.max(3))?;
-            self.append_nal(rest[2], &rest[3..end])?;
+            let shortest = 2 + C::HEADER_LEN;
+            need(rest, end.max(shortest))?;
+            if end < shortest {
+                return Err(Error::Truncated {
+                    expected: shortest,
+                    actual: end,
+                });
+            }
+            self.append_nal(&rest[2..end], &[])?;
             rest = &rest[end..];
         }
         Ok(())
     }
 
     fn append_fragment(&mut self, payload: &[u8]) -> Result<(), Error> {
-        need(payload, 2)?;
-        let (indicator, header, body) = (payload[0], payload[1], &payload[2..]);
-        if header & 0x80 != 0 {
+        need(payload, C::HEADER_LEN + 1)?;
+        let (header, body) = payload.split_at(C::HEADER_LEN + 1);
+        let flags = header[C::HEADER_LEN];
+        if flags & 0x80 != 0 {
             self.drop_fragment();
-            self.append_nal(indicator & 0xe0 | kind_of(header), body)?;
+            self.append_nal(&C::whole_header(header)[..C::HEADER_LEN], body)?;
             self.in_fragment = true;
         } else if self.in_fragment {
             self.append_bytes(body)?;
         } else {
             return Err(Error::Fragment);
         }
-        if header & 0x40 != 0 {
+        if flags & 0x40 != 0 {
             self.in_fragment = false;
         }
         Ok(())
     }
 
-    fn append_nal(&mut self, header: u8, body: &[u8]) -> Result<(), Error> {
+    /// Appends a NAL unit that comes in two parts; the first holds its header.
+    fn append_nal(&mut self, begin: &[u8], rest: &[u8]) -> Result<(), Error> {
         if let Some(current) = &mut self.current {
-            current.is_key |= kind_of(header) == kind::IDR;
+            current.is_key |= C::is_key(begin[0]);
         }
         self.append_bytes(&START_CODE)?;
-        self.append_bytes(&[header])?;
-        self.append_bytes(body)
+        self.append_bytes(begin)?;
+        self.append_bytes(rest)
     }
 
     fn append_bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
@@ -188,129 +198,6 @@ impl Depacketizer {
             if let Some(current) = &mut self.current {
                 current.complete = false;
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Header;
-
-    struct Peer {
-        depacketizer: Depacketizer,
-        sequence: u16,
-    }
-
-    impl Peer {
-        fn new() -> Self {
-            Self {
-                depacketizer: Depacketizer::new(),
-                sequence: 0xfffe,
-            }
-        }
-
-        fn push(&mut self, timestamp: u32, marker: bool, payload: &[u8]) -> Result<(), Error> {
-            let header = Header {
-                marker,
-                payload_type: 99,
-                sequence: self.sequence,
-                timestamp,
-                ssrc: 1,
-            };
-            self.sequence = self.sequence.wrapping_add(1);
-            self.depacketizer.push(&Packet { header, payload })
-        }
-
-        fn skip(&mut self, packets: u16) {
-            self.sequence = self.sequence.wrapping_add(packets);
-        }
-
-        fn poll(&mut self) -> Option<ReceivedAccessUnit> {
-            self.depacketizer.poll()
-        }
-    }
-
-    #[test]
-    fn stap_a_and_fragments_become_one_access_unit() {
-        let mut peer = Peer::new();
-        peer.push(5, false, &[0x78, 0, 2, 0x67, 1, 0, 1, 0x68])
-            .unwrap();
-        peer.push(5, false, &[0x7c, 0x85, 0xaa]).unwrap();
-        peer.push(5, false, &[0x7c, 0x05, 0xbb]).unwrap();
-        assert_eq!(peer.poll(), None);
-        peer.push(5, true, &[0x7c, 0x45, 0xcc]).unwrap();
-        let expected = ReceivedAccessUnit {
-            timestamp: 5,
-            annex_b: vec![
-                0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x68, 0, 0, 0, 1, 0x65, 0xaa, 0xbb, 0xcc,
-            ],
-            is_key: true,
-            complete: true,
-            packets: 4,
-        };
-        assert_eq!(peer.poll(), Some(expected));
-        assert_eq!(peer.poll(), None);
-    }
-
-    #[test]
-    fn a_new_timestamp_ends_an_access_unit_without_marker() {
-        let mut peer = Peer::new();
-        peer.push(1, false, &[0x41, 1]).unwrap();
-        peer.push(2, true, &[0x41, 2]).unwrap();
-        assert_eq!(peer.poll().unwrap().timestamp, 1);
-        assert_eq!(peer.poll().unwrap().timestamp, 2);
-    }
-
-    #[test]
-    fn loss_marks_the_access_unit_and_is_counted() {
-        let mut peer = Peer::new();
-        peer.push(1, false, &[0x7c, 0x81, 1]).unwrap();
-        peer.skip(3);
-        let error = peer.push(1, true, &[0x7c, 0x41, 2]).unwrap_err();
-        assert_eq!(error, Error::Fragment);
-        assert!(!peer.poll().unwrap().complete);
-        assert_eq!(peer.depacketizer.lost(), 3);
-        peer.push(2, true, &[0x41, 1]).unwrap();
-        assert!(peer.poll().unwrap().complete);
-        peer.skip(1);
-        peer.push(3, true, &[0x41, 1]).unwrap();
-        assert!(
-            !peer.poll().unwrap().complete,
-            "its beginning may be missing"
-        );
-    }
-
-    #[test]
-    fn a_fragment_without_end_damages_the_access_unit() {
-        let mut peer = Peer::new();
-        peer.push(1, true, &[0x7c, 0x81, 1]).unwrap();
-        assert!(!peer.poll().unwrap().complete);
-    }
-
-    #[test]
-    fn repeated_packets_are_ignored() {
-        let mut peer = Peer::new();
-        peer.push(1, false, &[0x41, 1]).unwrap();
-        peer.sequence = peer.sequence.wrapping_sub(1);
-        peer.push(1, false, &[0x41, 1]).unwrap();
-        peer.push(1, true, &[0x41, 2]).unwrap();
-        assert_eq!(peer.poll().unwrap().packets, 2);
-    }
-
-    #[test]
-    fn malformed_payloads_are_refused() {
-        let mut peer = Peer::new();
-        for payload in [
-            &[][..],
-            &[0x7c],
-            &[0x78, 0],
-            &[0x78, 0, 0],
-            &[0x78, 0, 9, 1],
-            &[0x00, 1],
-            &[0x7d, 1],
-        ] {
-            assert!(peer.push(1, false, payload).is_err(), "{payload:x?}");
         }
     }
 }

@@ -1,0 +1,32 @@
+"""`hapctl` as a person would call it, with a store of its own."""
+
+import asyncio
+import json
+import os
+
+from . import paths
+
+
+class Hapctl:
+    def __init__(self, folder):
+        self.store, self.log = folder / "store", folder / "hapctl.log"
+
+    async def __call__(self, *arguments, check=True, timeout=60):
+        process = await asyncio.create_subprocess_exec(
+            str(paths.HAPCTL), "--store", str(self.store), *arguments, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "RUST_LOG": "debug"})
+        out, error = await asyncio.wait_for(process.communicate(), timeout)
+        with self.log.open("ab") as log:
+            log.write(error)
+        assert not check or process.returncode == 0, f"hapctl {arguments}: {error.decode()}\n{out.decode()}"
+        return process.returncode, out.decode(), error.decode()
+
+    async def json(self, *arguments, **more):
+        return json.loads((await self(*arguments, "--json", **more))[1])
+
+
+async def paired(hapd, folder, alias="cam"):
+    (entry,) = hapd.pairing_info().values()
+    hapctl = Hapctl(folder)
+    await hapctl("pair", "--address", f"127.0.0.1:{entry['port']}", "--code", entry["setup_code"], "--alias", alias)
+    return hapctl
