@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::derived::Streams;
+use super::select::Encoding;
 use super::params::{CameraSource, MediaError, SessionEndpoints};
 use super::session::Session;
 use super::snapshot::{Snapshot, Snapshots};
@@ -23,7 +24,7 @@ pub struct Camera {
 struct Inner {
     shared: Arc<Shared>,
     snapshots: Snapshots,
-    source: Handle,
+    sources: Vec<Handle>,
 }
 
 /// What a camera's sessions use; they do not keep the source running.
@@ -31,20 +32,53 @@ struct Inner {
 pub(super) struct Shared {
     pub(super) source: CameraSource,
     pub(super) tracks: Arc<Tracks>,
+    /// The camera's lower encodings, in the order of the configuration.
+    lower: Vec<Arc<Tracks>>,
     pub(super) variants: Streams<Variant>,
     /// By kbit/s.
     pub(super) sounds: Streams<u32>,
+}
+
+impl Shared {
+    /// The encoding of this number; 0 is the camera's best.
+    pub(super) fn tracks(&self, index: usize) -> &Arc<Tracks> {
+        index
+            .checked_sub(1)
+            .and_then(|index| self.lower.get(index))
+            .unwrap_or(&self.tracks)
+    }
+
+    /// All encodings, the best first.
+    pub(super) fn all_tracks(&self) -> impl Iterator<Item = &Arc<Tracks>> {
+        std::iter::once(&self.tracks).chain(&self.lower)
+    }
+
+    /// What each encoding is now.
+    pub(super) fn encodings(&self) -> Vec<Encoding> {
+        let encoding = |tracks: &Arc<Tracks>| Encoding {
+            info: tracks.status().video,
+            bitrate: tracks.video.bitrate(),
+        };
+        self.all_tracks().map(encoding).collect()
+    }
 }
 
 impl Camera {
     /// Starts a camera. Never fails: what goes wrong is told by [`Camera::status`] and tried again for ever.
     pub fn start(source: CameraSource) -> Self {
         let tracks = Tracks::new();
-        let handle = source::spawn(source.clone(), tracks.clone());
+        let mut sources = vec![source::spawn(source.clone(), tracks.clone())];
+        let mut lower = Vec::new();
+        for camera in source.lower_streams() {
+            let tracks = Tracks::new();
+            sources.push(source::spawn(camera, tracks.clone()));
+            lower.push(tracks);
+        }
         let snapshots = Snapshots::new(source.name.clone(), tracks.clone());
         let shared = Shared {
             source,
             tracks,
+            lower,
             variants: Streams::default(),
             sounds: Streams::default(),
         };
@@ -52,7 +86,7 @@ impl Camera {
             inner: Arc::new(Inner {
                 shared: Arc::new(shared),
                 snapshots,
-                source: handle,
+                sources,
             }),
         }
     }
@@ -93,8 +127,8 @@ impl Camera {
         (shared.variants.len(), shared.sounds.len())
     }
 
-    /// Ends the source; sessions end with it. Returns at once.
+    /// Ends the sources; sessions end with them. Returns at once.
     pub fn stop(&self) {
-        self.inner.source.stop();
+        self.inner.sources.iter().for_each(Handle::stop);
     }
 }

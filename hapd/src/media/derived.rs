@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
+use super::demand::Demands;
 use super::intake::{self, Note, Pace};
 use super::running::{BusEvent, Running};
 use super::track::{Codec, same_shape};
@@ -45,6 +46,7 @@ pub(super) trait Recipe: Send {
 /// One derived stream.
 pub(super) struct Derived {
     pub(super) stream: Arc<Ring>,
+    pub(super) demands: Arc<Demands>,
     actor: mpsc::Sender<Msg>,
     failure: Arc<Failure>,
 }
@@ -102,20 +104,25 @@ impl<K> Default for Streams<K> {
 }
 
 impl<K: Hash + Eq + Clone + Send + fmt::Debug + 'static> Streams<K> {
-    /// The stream of this key: the running one, or a new one made by `recipe`.
+    /// The stream of this key: the running one, or a new one made by `recipe`, which is given what its viewers demand.
     pub(super) fn get<R: Recipe + 'static>(
         &self,
         key: &K,
         tracks: &Arc<Tracks>,
-        recipe: impl FnOnce() -> R,
+        recipe: impl FnOnce(&Arc<Demands>) -> R,
     ) -> Arc<Derived> {
         let mut streams = lock(&self.0);
         if let Some(derived) = streams.get(key) {
             return derived.clone();
         }
-        let derived = self.spawn(key, tracks, recipe());
+        let derived = self.spawn(key, tracks, recipe);
         streams.insert(key.clone(), derived.clone());
         derived
+    }
+
+    /// The stream of this key, if it runs.
+    pub(super) fn find(&self, key: &K) -> Option<Arc<Derived>> {
+        lock(&self.0).get(key).cloned()
     }
 
     /// Number of streams that run.
@@ -123,19 +130,28 @@ impl<K: Hash + Eq + Clone + Send + fmt::Debug + 'static> Streams<K> {
         lock(&self.0).len()
     }
 
-    fn spawn<R: Recipe + 'static>(&self, key: &K, tracks: &Arc<Tracks>, recipe: R) -> Arc<Derived> {
+    fn spawn<R: Recipe + 'static>(
+        &self,
+        key: &K,
+        tracks: &Arc<Tracks>,
+        recipe: impl FnOnce(&Arc<Demands>) -> R,
+    ) -> Arc<Derived> {
         let (sender, inbox) = mpsc::channel();
+        let told = sender.clone();
+        let demands = Demands::new(move || drop(told.send(Msg::Demand)));
         let failure = Arc::<Failure>::default();
         let stream = Ring::new(Limits::LIVE);
         let derived = Arc::new(Derived {
             stream: stream.clone(),
+            demands: demands.clone(),
             actor: sender.clone(),
             failure: failure.clone(),
         });
         let (alive, told) = (Arc::new(()), sender.clone());
         tracks.listen(&alive, move || drop(told.send(Msg::Changed)));
         let mut actor = Actor {
-            recipe,
+            recipe: recipe(&demands),
+            demands,
             stream,
             sender,
             inbox,
@@ -180,6 +196,8 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 enum Msg {
     KeyUnit,
+    /// The viewers want another bitrate.
+    Demand,
     /// The camera's status changed.
     Changed,
     /// The input has another shape now; only the run with this number is concerned.
@@ -190,6 +208,7 @@ enum Msg {
 
 struct Actor<R> {
     recipe: R,
+    demands: Arc<Demands>,
     stream: Arc<Ring>,
     sender: mpsc::Sender<Msg>,
     inbox: mpsc::Receiver<Msg>,
@@ -207,6 +226,7 @@ struct Run {
     _input: Option<Subscription>,
     pipeline: Running,
     sink: gst_app::AppSink,
+    encoder: Option<gst::Element>,
     built_for: Option<gst::Caps>,
     alive: Arc<AtomicBool>,
     started: Instant,
@@ -341,6 +361,7 @@ impl<R: Recipe> Actor<R> {
             _input: input,
             pipeline,
             sink,
+            encoder: encoder(bin),
             built_for: caps,
             alive,
             started,
@@ -388,6 +409,7 @@ impl<R: Recipe> Actor<R> {
     fn handle(&mut self, msg: Msg, run: &mut Run) -> Option<Next> {
         match msg {
             Msg::KeyUnit => send_key_unit_request(&run.sink),
+            Msg::Demand => self.set_bitrate(run),
             Msg::Changed if self.input_changed(run) => return Some(Next::Again),
             Msg::Reshaped(number) if number == self.run => return Some(Next::Again),
             Msg::Note(number, Note::FirstKey) if number == self.run => {
@@ -398,6 +420,17 @@ impl<R: Recipe> Actor<R> {
             _ => {}
         }
         None
+    }
+
+    /// Sets the running encoder to what its viewers can take.
+    fn set_bitrate(&self, run: &Run) {
+        let (Some(encoder), Some(bitrate)) = (&run.encoder, self.demands.lowest()) else {
+            return;
+        };
+        let bitrate = u32::try_from(bitrate).unwrap_or(u32::MAX);
+        if !gsthomekit::encoder::set_bitrate(encoder, bitrate) {
+            tracing::debug!(encoder = %encoder.name(), "its bitrate cannot be changed");
+        }
     }
 
     fn bus(&self, event: BusEvent, run: &Run) -> Option<Next> {
@@ -470,6 +503,16 @@ impl<R: Recipe> Actor<R> {
             Next::Again
         }
     }
+}
+
+/// The video encoder of a chain.
+fn encoder(bin: &gst::Bin) -> Option<gst::Element> {
+    let is_encoder = |element: &gst::Element| {
+        let kind = element.metadata(gst::ELEMENT_METADATA_KLASS);
+        kind.is_some_and(|kind| kind.contains("Encoder") && kind.contains("Video"))
+    };
+    let children = bin.iterate_recurse().into_iter();
+    children.filter_map(Result::ok).find(is_encoder)
 }
 
 /// Whether nobody has wanted the stream for a while. `since` remembers from when on.
@@ -545,10 +588,10 @@ mod tests {
         crate::media::init().unwrap();
         let tracks = Tracks::new();
         let streams = Streams::default();
-        let made = streams.get(&1, &tracks, || Twice(tracks.audio.clone()));
+        let made = streams.get(&1, &tracks, |_| Twice(tracks.audio.clone()));
         assert!(until_made(&tracks.audio, &made));
         assert_eq!(made.failure(), None);
-        let again = streams.get(&1, &tracks, || Twice(tracks.audio.clone()));
+        let again = streams.get(&1, &tracks, |_| Twice(tracks.audio.clone()));
         assert!(Arc::ptr_eq(&made, &again), "one stream per key");
         assert_eq!(streams.len(), 1);
     }
@@ -558,7 +601,7 @@ mod tests {
         crate::media::init().unwrap();
         let tracks = Tracks::new();
         let streams = Streams::default();
-        let made = streams.get(&1, &tracks, || Twice(tracks.audio.clone()));
+        let made = streams.get(&1, &tracks, |_| Twice(tracks.audio.clone()));
         assert!(until_made(&tracks.audio, &made));
         let rate = || {
             made.stream

@@ -15,9 +15,11 @@
 //! Everything that may block - state changes of pipelines, devices, decoders - happens on threads of this module. No
 //! function here blocks its caller.
 
+mod adapt;
 mod camera;
 mod clock;
 mod decoders;
+mod demand;
 mod derived;
 mod feed;
 mod h264;
@@ -38,11 +40,12 @@ mod switch;
 mod track;
 mod tracks;
 mod transcode;
+mod video;
 
 pub use camera::Camera;
 pub use params::{
     AudioParams, CameraSource, H264Level, H264Profile, MediaEndpoint, MediaError, Passthrough,
-    RtspTransport, SALT_LENGTH, Secret, SessionEndpoints, Source, SrtpKey, SrtpSuite, VideoChange,
+    RtspTransport, SALT_LENGTH, Secret, SessionEndpoints, Source, Talkback, SrtpKey, SrtpSuite, VideoChange,
     VideoParams,
 };
 pub use running::live_pipelines;

@@ -106,6 +106,10 @@ pub struct CameraSource {
     pub name: String,
     /// Where pictures and sound come from.
     pub source: Source,
+    /// Lower encodings of the same picture that the camera offers, in descending order of bitrate.
+    pub streams: Vec<Source>,
+    /// Where what a viewer says is played.
+    pub talkback: Talkback,
     /// Whether sound is taken from the source; without it viewers that ask for sound hear silence.
     pub audio: bool,
     /// Size asked of sources that can choose (`test`, `v4l2`, `libcamera`).
@@ -127,6 +131,8 @@ impl CameraSource {
         Self {
             name: name.into(),
             source,
+            streams: Vec::new(),
+            talkback: Talkback::default(),
             audio: true,
             size: None,
             fps: None,
@@ -135,6 +141,30 @@ impl CameraSource {
             stall_timeout: Duration::from_secs(10),
         }
     }
+
+    /// The lower encodings as cameras of their own, without sound.
+    pub(super) fn lower_streams(&self) -> impl Iterator<Item = Self> {
+        let numbered = self.streams.iter().enumerate();
+        numbered.map(|(index, source)| Self {
+            name: format!("{}, stream {}", self.name, index + 1),
+            source: source.clone(),
+            streams: Vec::new(),
+            audio: false,
+            ..self.clone()
+        })
+    }
+}
+
+/// Where what a viewer says is played.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Talkback {
+    /// By the sound system, if there is one.
+    #[default]
+    Auto,
+    /// Nowhere: no talk button is shown.
+    Off,
+    /// By a GStreamer description that takes raw audio.
+    Launch(Secret),
 }
 
 /// SRTP protection profile.

@@ -1,10 +1,113 @@
-//! Whether a viewer gets the source's own H.264 or a transcode.
+//! Whether a viewer gets H.264 of the camera's own, which of its encodings, or a transcode.
 
 use super::params::{H264Profile, Passthrough, VideoParams};
 use super::status::VideoInfo;
 
+/// What a camera offers, the best first.
+#[derive(Clone, Debug)]
+pub(super) struct Encoding {
+    /// `None` while it delivers nothing.
+    pub(super) info: Option<VideoInfo>,
+    /// Bits per second; `None` before it is known.
+    pub(super) bitrate: Option<u64>,
+}
+
+/// Bits per second a viewer may get.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limit {
+    /// What the controller asked for. Controllers ask for less than their network takes: a camera's only encoding is
+    /// passed through above it.
+    pub(super) requested: Option<u64>,
+    /// What the network was seen not to take more than, or the controller has capped.
+    pub(super) hard: Option<u64>,
+}
+
+/// What a viewer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// The encoding of this number as it is.
+    Own(usize),
+    /// A transcode of the encoding of this number.
+    Made(usize),
+}
+
+/// Chooses for a viewer that has `current` now; `settled` says that this was chosen long enough ago to try more.
+/// `None` while the camera delivers nothing.
+pub(super) fn choose(
+    encodings: &[Encoding],
+    wanted: &VideoParams,
+    policy: Passthrough,
+    limit: Limit,
+    current: Option<Choice>,
+    settled: bool,
+) -> Option<Choice> {
+    let origin = origin(encodings, wanted)?;
+    let suitable = |index: &usize| {
+        let info = encodings[*index].info.as_ref();
+        info.is_some_and(|info| passthrough(info, wanted, policy).is_ok())
+    };
+    let own: Vec<usize> = (0..encodings.len()).filter(suitable).collect();
+    let Some(&lowest) = own.last() else {
+        return Some(Choice::Made(origin));
+    };
+    let holds = |index: usize, limit: Option<u64>, tolerance: f64| {
+        let better = current.is_some_and(|current| is_better(index, current));
+        let margin = if better { UPWARDS } else { tolerance };
+        let rate = encodings[index].bitrate.zip(limit);
+        rate.is_none_or(|(rate, limit)| rate as f64 <= limit as f64 * margin)
+    };
+    let fits = |index: &&usize| {
+        holds(**index, limit.hard, TOLERANCE) && holds(**index, limit.requested, GENEROSITY)
+    };
+    let best = own.iter().find(fits).copied();
+    let chosen = match best {
+        Some(index) => Choice::Own(index),
+        None if holds(lowest, limit.hard, TOLERANCE) => Choice::Own(lowest),
+        None if policy == Passthrough::Always => Choice::Own(lowest),
+        None => Choice::Made(origin),
+    };
+    // Not up again at once: what went down went down for a reason.
+    let upwards = |current| matches!(chosen, Choice::Own(index) if is_better(index, current));
+    let stays = current.filter(|&current| upwards(current) && !settled && is_possible(current, &own));
+    Some(stays.unwrap_or(chosen))
+}
+
+/// What may be above a hard limit: bitrates sway.
+const TOLERANCE: f64 = 1.15;
+/// What may be above the wish.
+const GENEROSITY: f64 = 1.5;
+/// A better encoding has to leave some room.
+const UPWARDS: f64 = 0.8;
+
+fn is_better(index: usize, current: Choice) -> bool {
+    match current {
+        Choice::Own(now) => index < now,
+        Choice::Made(_) => true,
+    }
+}
+
+fn is_possible(choice: Choice, own: &[usize]) -> bool {
+    match choice {
+        Choice::Own(index) => own.contains(&index),
+        Choice::Made(_) => true,
+    }
+}
+
+/// The encoding to transcode from: the smallest that is not smaller than what is wanted.
+fn origin(encodings: &[Encoding], wanted: &VideoParams) -> Option<usize> {
+    let delivers = |index: &usize| encodings[*index].info.is_some();
+    let large_enough = |index: &usize| {
+        encodings[*index].info.as_ref().is_some_and(|info| {
+            info.width >= wanted.width.into() && info.height >= wanted.height.into()
+        })
+    };
+    let mut delivering = (0..encodings.len()).filter(delivers);
+    let first = delivering.next()?;
+    Some(delivering.filter(large_enough).next_back().unwrap_or(first))
+}
+
 /// `Ok` if the source's own video will do for the viewer, else why not.
-pub(super) fn passthrough(
+fn passthrough(
     source: &VideoInfo,
     wanted: &VideoParams,
     policy: Passthrough,
@@ -78,6 +181,77 @@ mod tests {
             mtu: None,
             rtcp_interval: None,
         }
+    }
+
+    fn encoding(width: u32, height: u32, kbps: u64) -> Encoding {
+        Encoding {
+            info: Some(VideoInfo {
+                width,
+                height,
+                ..source()
+            }),
+            bitrate: Some(kbps * 1000),
+        }
+    }
+
+    /// A camera of 720p at 2 Mbit/s, with 360p at 400 kbit/s beside it.
+    fn two() -> Vec<Encoding> {
+        vec![encoding(1280, 720, 2000), encoding(640, 360, 400)]
+    }
+
+    fn limit(requested: u64, hard: Option<u64>) -> Limit {
+        Limit {
+            requested: Some(requested * 1000),
+            hard: hard.map(|kbps| kbps * 1000),
+        }
+    }
+
+    fn chosen(encodings: &[Encoding], limit: Limit, current: Option<Choice>, settled: bool) -> Choice {
+        let policy = Passthrough::Auto;
+        choose(encodings, &wanted(), policy, limit, current, settled).unwrap()
+    }
+
+    #[test]
+    fn the_best_encoding_within_the_wish_is_taken() {
+        assert_eq!(chosen(&two(), limit(2000, None), None, true), Choice::Own(0));
+        assert_eq!(chosen(&two(), limit(299, None), None, true), Choice::Own(1));
+        let single = &two()[..1];
+        assert_eq!(chosen(single, limit(299, None), None, true), Choice::Own(0));
+    }
+
+    #[test]
+    fn a_cap_leads_to_the_lower_encoding_and_below_that_to_a_transcode() {
+        let now = Some(Choice::Own(0));
+        assert_eq!(chosen(&two(), limit(2000, Some(1000)), now, true), Choice::Own(1));
+        assert_eq!(chosen(&two(), limit(2000, Some(100)), now, true), Choice::Made(0));
+        let policy = Passthrough::Always;
+        let always = choose(&two(), &wanted(), policy, limit(2000, Some(100)), now, true);
+        assert_eq!(always, Some(Choice::Own(1)));
+    }
+
+    #[test]
+    fn the_way_up_takes_time_and_room() {
+        let now = Some(Choice::Own(1));
+        assert_eq!(chosen(&two(), limit(4000, None), now, false), Choice::Own(1));
+        assert_eq!(chosen(&two(), limit(4000, None), now, true), Choice::Own(0));
+        assert_eq!(chosen(&two(), limit(4000, Some(2100)), now, true), Choice::Own(1));
+        assert_eq!(chosen(&two(), limit(4000, Some(2600)), now, true), Choice::Own(0));
+        let made = Some(Choice::Made(0));
+        assert_eq!(chosen(&two(), limit(4000, Some(600)), made, false), made.unwrap());
+        assert_eq!(chosen(&two(), limit(4000, Some(600)), made, true), Choice::Own(1));
+    }
+
+    #[test]
+    fn transcodes_are_made_from_the_smallest_that_is_large_enough() {
+        let encodings = [encoding(1920, 1080, 4000), encoding(1280, 720, 2000), encoding(640, 360, 400)];
+        let never = |encodings: &[Encoding]| {
+            choose(encodings, &wanted(), Passthrough::Never, Limit::default(), None, true)
+        };
+        assert_eq!(never(&encodings), Some(Choice::Made(1)));
+        let silent = Encoding { info: None, bitrate: None };
+        assert_eq!(never(&[encodings[0].clone(), silent.clone()]), Some(Choice::Made(0)));
+        assert_eq!(never(&[silent.clone(), encodings[2].clone()]), Some(Choice::Made(1)));
+        assert_eq!(never(&[silent]), None);
     }
 
     fn auto(source: &VideoInfo) -> Result<(), &'static str> {

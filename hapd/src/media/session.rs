@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gsthomekit::ring::Source;
@@ -18,13 +19,14 @@ use super::params::{
     AudioParams, MediaEndpoint, MediaError, SessionEndpoints, VideoChange, VideoParams,
 };
 use super::running::{BusEvent, Running};
-use super::select;
 use super::sound::{self, Origin, Sound};
 use super::srtp_sink::{self, StreamStats};
 use super::status::State;
 use super::switch::{Switch, Turn};
-use super::transcode::{Transcode, Variant};
+use super::video::{Attached, Video};
 
+/// How often the controller's reports are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 const VIDEO: &str = "video";
 const AUDIO: &str = "audio";
 
@@ -82,6 +84,8 @@ enum Msg {
     Source,
     /// The controller, or the sink, wants a key frame.
     KeyUnit,
+    /// The controller caps the bitrate.
+    Cap(u32),
     /// A medium changes its stream.
     Turn(&'static str, Turn),
     /// A stream made for viewers cannot be made.
@@ -109,15 +113,15 @@ impl Session {
         ];
         let [video_dropped, audio_dropped] = counted.dropped.clone();
         let actor = Actor {
-            camera,
+            camera: camera.clone(),
             pipeline,
             inbox,
             sender: sender.clone(),
             events,
-            video: Leg::new(video.0, video_dropped),
+            video: Video::new(camera, video.0, video_dropped, sinks[0].clone()),
             audio: Leg::new(audio.0, audio_dropped),
             sinks: sinks.clone(),
-            wanted: None,
+            started: None,
             active: true,
             heard: false,
             counted: counted.clone(),
@@ -248,6 +252,7 @@ fn add_leg(
     linked.map_err(|e| MediaError::Ports(e.to_string()))?;
     if name == VIDEO {
         watch_key_unit_requests(&source, sender.clone());
+        watch_cap(&sink, sender.clone());
     }
     let sender = sender.clone();
     let switch = Switch::new(
@@ -272,6 +277,12 @@ fn watch_key_unit_requests(source: &Source, sender: mpsc::Sender<Msg>) {
     });
 }
 
+fn watch_cap(sink: &gst::Element, sender: mpsc::Sender<Msg>) {
+    sink.connect_notify(Some("max-bitrate"), move |sink, _| {
+        let _ = sender.send(Msg::Cap(sink.property("max-bitrate")));
+    });
+}
+
 fn open_ports(pipeline: &Running, inbox: &mpsc::Receiver<Msg>) -> Result<(), MediaError> {
     if pipeline.set_state(gst::State::Ready).is_ok() {
         return Ok(());
@@ -283,13 +294,6 @@ fn open_ports(pipeline: &Running, inbox: &mpsc::Receiver<Msg>) -> Result<(), Med
     Err(MediaError::Ports(
         reason.unwrap_or_else(|| "unknown reason".to_owned()),
     ))
-}
-
-/// Which video a viewer gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Picture {
-    Own,
-    Made(Variant),
 }
 
 /// Which sound.
@@ -305,10 +309,11 @@ struct Actor {
     inbox: mpsc::Receiver<Msg>,
     sender: mpsc::Sender<Msg>,
     events: async_mpsc::UnboundedSender<SessionEvent>,
-    video: Leg<Picture>,
+    video: Video,
     audio: Leg<Voice>,
     sinks: [gst::Element; 2],
-    wanted: Option<(VideoParams, Option<AudioParams>)>,
+    /// What the controller wants to hear; `None` before the start.
+    started: Option<Option<AudioParams>>,
     active: bool,
     heard: bool,
     counted: Arc<Counted>,
@@ -321,8 +326,16 @@ type Progress = Result<(), Option<String>>;
 
 impl Actor {
     fn run(mut self) {
-        while let Ok(msg) = self.inbox.recv() {
-            if let Err(reason) = self.handle(msg) {
+        loop {
+            let progress = match self.next() {
+                Ok(Some(msg)) => self.handle(msg),
+                Ok(None) => {
+                    self.look();
+                    Ok(())
+                }
+                Err(_) => Err(None),
+            };
+            if let Err(reason) = progress {
                 if let Some(reason) = reason {
                     tracing::warn!(camera = %self.camera.source.name, %reason, "session failed");
                     let _ = self.events.send(SessionEvent::Failed(reason));
@@ -334,6 +347,24 @@ impl Actor {
         self.audio.detach();
     }
 
+    /// The next message; `None` when it is time to look at the controller's reports.
+    fn next(&self) -> Result<Option<Msg>, mpsc::RecvError> {
+        if self.started.is_none() || !self.active {
+            return self.inbox.recv().map(Some);
+        }
+        match self.inbox.recv_timeout(LOOK) {
+            Ok(msg) => Ok(Some(msg)),
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(mpsc::RecvError),
+        }
+    }
+
+    fn look(&mut self) {
+        if self.video.look(Instant::now()) {
+            self.choose_video();
+        }
+    }
+
     fn handle(&mut self, msg: Msg) -> Progress {
         match msg {
             Msg::Start(video, audio) => return self.start(*video, audio),
@@ -341,10 +372,14 @@ impl Actor {
             Msg::Active(active) => self.set_active(active),
             Msg::Stop => return Err(None),
             Msg::Source => return self.source_changed(),
-            Msg::KeyUnit => self.request_key_unit(),
+            Msg::KeyUnit => self.video.request_key_unit(),
+            Msg::Cap(bitrate) => {
+                self.video.cap(bitrate);
+                self.choose_video();
+            }
             Msg::Turn(VIDEO, Turn::TakenOver(number)) => self.video.taken_over(number),
             Msg::Turn(_, Turn::TakenOver(number)) => self.audio.taken_over(number),
-            Msg::Turn(VIDEO, Turn::KeyWanted(_)) => self.request_key_unit(),
+            Msg::Turn(VIDEO, Turn::KeyWanted(_)) => self.video.request_key_unit(),
             Msg::Turn(..) => {}
             Msg::StreamFailed => return self.check_streams(),
             Msg::Bus(event) => return self.bus(event),
@@ -353,15 +388,15 @@ impl Actor {
     }
 
     fn start(&mut self, video: VideoParams, audio: Option<AudioParams>) -> Progress {
-        srtp_sink::set_video(&self.sinks[0], &video);
+        self.video.start(video);
         if let Some(audio) = &audio {
             srtp_sink::set_audio(&self.sinks[1], audio);
         }
-        let sender = self.sender.clone();
-        self.camera
-            .tracks
-            .listen(&self.alive, move || drop(sender.send(Msg::Source)));
-        self.wanted = Some((video, audio));
+        self.started = Some(audio);
+        for tracks in self.camera.all_tracks() {
+            let sender = self.sender.clone();
+            tracks.listen(&self.alive, move || drop(sender.send(Msg::Source)));
+        }
         if self.pipeline.set_state(gst::State::Playing).is_err() {
             // The reason follows on the bus.
             return Ok(());
@@ -370,16 +405,9 @@ impl Actor {
     }
 
     fn change(&mut self, change: &VideoChange) {
-        if let Some((video, _)) = &mut self.wanted {
-            video.apply(change);
-            if let Some(interval) = change.rtcp_interval {
-                srtp_sink::set_rtcp_interval(&self.sinks[0], interval);
-            }
-        }
-        let before = self.video.choice().copied();
-        self.choose_video();
-        if self.video.choice().copied() == before {
-            self.request_key_unit();
+        let changed = self.video.change(change);
+        if !self.choose_video() && changed {
+            self.video.request_key_unit();
         }
     }
 
@@ -408,49 +436,29 @@ impl Actor {
         self.check_streams()
     }
 
-    /// Takes the stream that suits the viewer best now, if it is another than before.
-    fn choose_video(&mut self) {
-        let (Some((params, _)), Some(source)) = (&self.wanted, self.camera.tracks.status().video)
-        else {
-            return;
-        };
-        let choice = match select::passthrough(&source, params, self.camera.source.passthrough) {
-            Ok(()) => Picture::Own,
-            Err(reason) => {
-                tracing::debug!(camera = %self.camera.source.name, reason, "no passthrough");
-                Picture::Made(Variant::of(params))
+    /// Takes the picture that suits the viewer best now. True if it is another than before.
+    fn choose_video(&mut self) -> bool {
+        if !self.active {
+            return false;
+        }
+        let attached = self.video.choose(Instant::now());
+        let passthrough = match &attached {
+            Attached::Nothing => return false,
+            Attached::Own => true,
+            Attached::Made(derived) => {
+                let sender = self.sender.clone();
+                derived.on_failure(&self.alive, move || drop(sender.send(Msg::StreamFailed)));
+                false
             }
         };
-        if !self.active || self.video.choice() == Some(&choice) {
-            return;
-        }
-        *self
-            .counted
-            .passthrough
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(choice == Picture::Own);
-        let feed = match choice {
-            Picture::Own => Feed::Own(self.camera.tracks.video.clone()),
-            Picture::Made(variant) => Feed::Made(self.transcode(variant)),
-        };
-        self.video.attach(choice, feed);
-        self.request_key_unit();
-    }
-
-    fn transcode(&self, variant: Variant) -> Arc<super::derived::Derived> {
-        let camera = &self.camera;
-        let derived = camera.variants.get(&variant, &camera.tracks, || Transcode {
-            tracks: camera.tracks.clone(),
-            variant,
-            encoder: camera.source.encoder.clone(),
-        });
-        let sender = self.sender.clone();
-        derived.on_failure(&self.alive, move || drop(sender.send(Msg::StreamFailed)));
-        derived
+        let counted = &self.counted.passthrough;
+        *counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(passthrough);
+        self.video.request_key_unit();
+        true
     }
 
     fn choose_audio(&mut self) {
-        let Some((_, Some(params))) = &self.wanted else {
+        let Some(Some(params)) = &self.started else {
             return;
         };
         let camera = &self.camera;
@@ -463,7 +471,7 @@ impl Actor {
         }
         let feed = match choice {
             Voice::Own => Feed::Own(camera.tracks.audio.clone()),
-            Voice::Made(kbps) => Feed::Made(camera.sounds.get(&kbps, &camera.tracks, || Sound {
+            Voice::Made(kbps) => Feed::Made(camera.sounds.get(&kbps, &camera.tracks, |_| Sound {
                 tracks: camera.tracks.clone(),
                 kbps,
             })),
@@ -471,22 +479,12 @@ impl Actor {
         self.audio.attach(choice, feed);
     }
 
-    fn request_key_unit(&self) {
-        match self.video.feed() {
-            Some(Feed::Own(_)) => self.camera.tracks.request_key_unit(),
-            Some(Feed::Made(derived)) => derived.request_key_unit(),
-            None => {}
-        }
-    }
-
     /// A viewer without a picture is not kept. Without sound it is.
     fn check_streams(&self) -> Progress {
-        match self.video.feed() {
-            Some(Feed::Made(derived)) => derived.failure().map_or(Ok(()), |reason| {
-                Err(Some(format!("the picture cannot be transcoded: {reason}")))
-            }),
-            _ => Ok(()),
-        }
+        let reason = self.video.failure();
+        reason.map_or(Ok(()), |reason| {
+            Err(Some(format!("the picture cannot be transcoded: {reason}")))
+        })
     }
 
     fn bus(&mut self, event: BusEvent) -> Progress {

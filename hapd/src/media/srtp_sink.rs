@@ -29,6 +29,8 @@ pub struct StreamStats {
     pub send_errors: u64,
     /// Packets the controller misses, by its own account.
     pub packets_lost: i32,
+    /// Share of the packets the controller misses of late, by its last report: 0 to 1.
+    pub fraction_lost: f64,
     /// Time since the controller's last RTCP.
     pub last_rtcp: Option<Duration>,
     /// Frames left out because the viewer was too slow.

@@ -6,6 +6,7 @@ use gst::prelude::*;
 use pipelines::{Element, EncoderSettings, H264_ENCODERS, H264Level};
 
 use super::decoders;
+use super::demand::Demands;
 use super::derived::Recipe;
 use super::params::{H264Profile, VideoParams};
 use super::track::Codec;
@@ -23,25 +24,26 @@ pub(super) struct Variant {
     pub(super) fps: u8,
     pub(super) profile: H264Profile,
     pub(super) level: H264Level,
-    pub(super) kbps: u32,
+    /// Which of the camera's encodings it is made from.
+    pub(super) origin: usize,
+    /// Viewers of very different networks do not share an encoder: each of those has a number.
+    pub(super) tier: u8,
 }
 
 impl Variant {
-    pub(super) fn of(params: &VideoParams) -> Self {
+    pub(super) fn of(params: &VideoParams, origin: usize, tier: u8) -> Self {
         Self {
+            origin,
+            tier,
             width: params.width,
             height: params.height,
             fps: params.fps,
             profile: params.profile,
             level: params.level,
-            kbps: match params.max_bitrate_kbps {
-                0 => usual_kbps(params),
-                kbps => kbps,
-            },
         }
     }
 
-    fn settings(&self, source_fps: Option<u32>) -> EncoderSettings {
+    fn settings(&self, source_fps: Option<u32>, kbps: u32) -> EncoderSettings {
         let (width, height) = (u32::from(self.width), u32::from(self.height));
         let fps = u32::from(self.fps)
             .min(source_fps.unwrap_or(u32::MAX))
@@ -50,7 +52,7 @@ impl Variant {
             width,
             height,
             fps,
-            kbps: self.kbps,
+            kbps,
             profile: self.profile,
             level: self.level.max(H264Level::for_picture(width, height, fps)),
             key_interval_s: KEY_INTERVAL_S,
@@ -58,8 +60,8 @@ impl Variant {
     }
 }
 
-/// 0.07 bit per pixel, for viewers that set no limit.
-fn usual_kbps(params: &VideoParams) -> u32 {
+/// Kilobits per second for viewers that set no limit: 0.07 bit per pixel.
+pub(super) fn usual_kbps(params: &VideoParams) -> u32 {
     let pixels = u32::from(params.width) * u32::from(params.height) / 1000 * u32::from(params.fps);
     (pixels * 7 / 100).clamp(150, 6000)
 }
@@ -68,6 +70,7 @@ fn usual_kbps(params: &VideoParams) -> u32 {
 pub(super) struct Transcode {
     pub(super) tracks: Arc<Tracks>,
     pub(super) variant: Variant,
+    pub(super) demands: Arc<Demands>,
     pub(super) encoder: Option<String>,
 }
 
@@ -91,7 +94,10 @@ impl Recipe for Transcode {
 
     fn chain(&self, caps: Option<&gst::Caps>, attempt: usize) -> Option<String> {
         let caps = caps?;
-        let settings = self.variant.settings(source_fps(caps));
+        // The viewer's demand is there before its stream; without one nobody looks.
+        let kbps = self.demands.lowest().unwrap_or(1_000_000) / 1000;
+        let kbps = u32::try_from(kbps).unwrap_or(u32::MAX);
+        let settings = self.variant.settings(source_fps(caps), kbps);
         let decoders = decoders_of(caps);
         let encoders = self.encoders();
         // All encoders with the best decoder, then with the next.
@@ -331,14 +337,6 @@ mod tests {
             mtu: None,
             rtcp_interval: None,
         };
-        assert_eq!(Variant::of(&params).kbps, 1934);
-        assert_eq!(
-            Variant::of(&VideoParams {
-                max_bitrate_kbps: 299,
-                ..params
-            })
-            .kbps,
-            299
-        );
+        assert_eq!(usual_kbps(&params), 1934);
     }
 }
