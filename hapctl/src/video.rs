@@ -138,7 +138,7 @@ impl Video {
         self.frames += 1;
         self.damaged_frames += u64::from(!whole);
         self.note_size(&unit.annex_b, now);
-        if is_random_access_point(&unit.annex_b) {
+        if is_random_access_point(&unit.annex_b) || !whole && has(&unit.annex_b, SPS) {
             self.key_frame(arrival, whole, now);
         }
         // What comes before the first whole key frame cannot be decoded.
@@ -211,12 +211,15 @@ fn kind(nal: &[u8]) -> u8 {
     nal[0] & 0x1F
 }
 
+fn has(annex_b: &[u8], wanted: u8) -> bool {
+    nal_units(annex_b).any(|nal| kind(nal) == wanted)
+}
+
 /// An IDR picture, or an intra picture with a parameter set: cameras with open GOPs send no IDR.
 fn is_random_access_point(annex_b: &[u8]) -> bool {
-    let has = |wanted| nal_units(annex_b).any(|nal| kind(nal) == wanted);
-    has(IDR)
-        || has(SPS)
-            && has(SLICE)
+    has(annex_b, IDR)
+        || has(annex_b, SPS)
+            && has(annex_b, SLICE)
             && nal_units(annex_b)
                 .filter(|nal| kind(nal) == SLICE)
                 .all(is_intra_slice)

@@ -11,7 +11,6 @@ use rtp_feedback::{Cause, Event};
 
 use super::imp::{CAT, HapSrtpSink};
 use super::receive_thread::Listener;
-use super::state::Running;
 use super::stream::Stream;
 
 impl HapSrtpSink {
@@ -92,10 +91,10 @@ impl Listener for SinkListener {
         let imp = obj.imp();
         imp.dispatch_events();
         let moment = imp.moment();
-        if let Some(Running { stream, transport }) = imp.state().running() {
+        if let Some(stream) = &mut imp.state().stream {
             stream.handle_timeout(moment.now);
-            stream.send_report(&transport, &moment);
         }
+        imp.send_report(&moment);
         imp.dispatch_events();
         let mut state = imp.state();
         state.running()?.stream.poll_timeout()

@@ -14,12 +14,15 @@ use gst_base::subclass::prelude::*;
 use super::events::SinkListener;
 use super::media::Input;
 use super::moment::Moment;
+use super::pacer::Pace;
 use super::payloader::Payloaded;
 use super::receive_thread::ReceiveThread;
+use super::send_buffer::SendBuffer;
 use super::settings::Settings;
 use super::socket::Socket;
 use super::state::{Running, State};
 use super::stream::Stream;
+use super::transmit::{Frame, Outbox};
 use super::{properties, stats};
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -30,12 +33,17 @@ pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     )
 });
 
-/// Instance data. Neither lock is held while something outside is called.
+/// Instance data. Neither `settings` nor `state` is locked while something outside is called or
+/// something is sent; `outbox` and `report`, locked before them, are.
 #[derive(Default)]
 pub struct HapSrtpSink {
     settings: Mutex<Settings>,
     state: Mutex<State>,
     thread: Mutex<Option<ReceiveThread>>,
+    /// Media on their way: of the streaming thread alone.
+    pub(super) outbox: Mutex<Outbox>,
+    /// RTCP on its way.
+    pub(super) report: Mutex<SendBuffer>,
     pub(super) max_bitrate: AtomicU32,
 }
 
@@ -140,6 +148,20 @@ impl BaseSinkImpl for HapSrtpSink {
             .map_err(|error| gst::loggable_error!(CAT, "{error}"))
     }
 
+    fn unlock(&self) -> Result<(), gst::ErrorMessage> {
+        if let Some(socket) = &self.state().socket {
+            socket.halt();
+        }
+        Ok(())
+    }
+
+    fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
+        if let Some(socket) = &self.state().socket {
+            socket.resume();
+        }
+        Ok(())
+    }
+
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         self.push([buffer.as_ref()])
     }
@@ -230,13 +252,8 @@ impl HapSrtpSink {
 
     /// Takes leave, and listens no more.
     fn stop_stream(&self) {
-        let moment = self.moment();
-        let mut state = self.state();
-        if let Some(running) = state.running() {
-            running.stream.send_bye(&running.transport, &moment);
-        }
-        state.peer = None;
-        drop(state);
+        self.send_bye(&self.moment());
+        self.state().peer = None;
         let thread = lock(&self.thread).take();
         drop(thread);
     }
@@ -283,10 +300,12 @@ impl HapSrtpSink {
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         let segment = self.obj().segment();
         let moment = self.moment();
+        let mut outbox = lock(&self.outbox);
         let mut state = self.state();
-        let Running { stream, transport } = state.running().ok_or(gst::FlowError::Flushing)?;
+        let Running { stream, peer } = state.running().ok_or(gst::FlowError::Flushing)?;
         let deadline = stream.poll_timeout();
         let mut unsent = Vec::new();
+        let mut presented = Duration::ZERO;
         for buffer in buffers {
             let map = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
             let time = running_time(buffer, &segment, &moment);
@@ -294,25 +313,61 @@ impl HapSrtpSink {
             if done.before_key + done.invalid > 0 {
                 unsent.push((done, time, buffer.pts(), buffer.duration()));
             }
+            presented = time;
         }
-        stream.send(&transport, &moment);
-        let nearer = deadline.is_none() && stream.poll_timeout().is_some();
+        let pace = self.pace(stream);
+        let taken = stream.take(&mut outbox.packets);
         drop(state);
+        let flow = match taken {
+            Some(taken) => self.transmit(&mut outbox, Frame::new(peer, taken, pace, presented)),
+            None => Ok(gst::FlowSuccess::Ok),
+        };
+        drop(outbox);
         for (done, time, pts, duration) in unsent {
             self.report_unsent(done, time, pts, duration);
         }
         self.dispatch_events();
-        if nearer {
-            self.wake_thread();
+        self.wake_if_nearer(deadline);
+        flow
+    }
+
+    /// The pace of a stream; a cap of the controller is what counts.
+    fn pace(&self, stream: &Stream) -> Pace {
+        let cap = self.max_bitrate.load(Ordering::Relaxed);
+        let pace = stream.pace();
+        Pace {
+            bitrate: if cap > 0 { cap.into() } else { pace.bitrate },
+            ..pace
         }
-        Ok(gst::FlowSuccess::Ok)
+    }
+
+    /// The first packets make the receiving thread have deadlines.
+    fn wake_if_nearer(&self, deadline: Option<Instant>) {
+        if deadline.is_none() {
+            let begins = self.state().stream.as_ref().and_then(Stream::poll_timeout);
+            if begins.is_some() {
+                self.wake_thread();
+            }
+        }
     }
 
     fn finish(&self) {
-        let moment = self.moment();
-        if let Some(Running { stream, transport }) = self.state().running() {
-            stream.finish();
-            stream.send(&transport, &moment);
+        let mut outbox = lock(&self.outbox);
+        let mut state = self.state();
+        let Some(Running { stream, peer }) = state.running() else {
+            return;
+        };
+        stream.finish();
+        let taken = stream.take(&mut outbox.packets);
+        drop(state);
+        if let Some(taken) = taken {
+            // Nothing to be paced: the rest of an audio packet.
+            let pace = Pace {
+                factor: 0.0,
+                bitrate: 0,
+            };
+            let frame = Frame::new(peer, taken, pace, Duration::ZERO);
+            let _ = self.transmit(&mut outbox, frame);
         }
     }
 
@@ -350,7 +405,7 @@ impl HapSrtpSink {
 }
 
 /// A lock whose holder panicked is as good as any: all data behind it are plain values.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

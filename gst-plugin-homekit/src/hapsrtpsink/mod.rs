@@ -99,8 +99,10 @@ use gst::prelude::*;
 mod events;
 mod imp;
 mod media;
+mod meter;
 mod moment;
 mod outgoing;
+mod pacer;
 mod payloader;
 mod properties;
 mod receive_thread;
@@ -111,6 +113,7 @@ mod state;
 mod stats;
 mod stream;
 mod timeline;
+mod transmit;
 
 glib::wrapper! {
     /// The element `hapsrtpsink`.

@@ -20,14 +20,6 @@ pub(crate) struct Outgoing {
     payload_octets: u64,
 }
 
-/// What was collected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Collected {
-    pub(crate) packets: u64,
-    pub(crate) payload_octets: u64,
-    pub(crate) bytes: u64,
-}
-
 impl Outgoing {
     /// `first_sequence` should lie in the lower half: a receiver that misses the first packets
     /// would else guess a wrong roll-over counter after the wrap (RFC 3711 §3.3.1).
@@ -76,9 +68,13 @@ impl Outgoing {
         self.sequence = self.sequence.wrapping_add(1);
     }
 
-    /// Adds an RTCP packet.
-    pub(crate) fn push_rtcp(&mut self, compound: &[u8]) -> Result<(), srtp::Error> {
-        self.packets.push(|out| {
+    /// Puts an RTCP packet into `out`.
+    pub(crate) fn protect_rtcp(
+        &mut self,
+        compound: &[u8],
+        out: &mut SendBuffer,
+    ) -> Result<(), srtp::Error> {
+        out.push(|out| {
             let start = out.len();
             out.extend(compound);
             protect(out, start, RTCP_OVERHEAD, |packet, len| {
@@ -87,20 +83,17 @@ impl Outgoing {
         })
     }
 
-    /// The packets that wait to be sent.
-    pub(crate) fn packets(&self) -> &SendBuffer {
-        &self.packets
+    /// Whether packets wait to be sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
     }
 
-    /// Forgets the packets, and says what they were.
-    pub(crate) fn clear(&mut self) -> Collected {
-        let collected = Collected {
-            packets: self.packets.len() as u64,
-            payload_octets: std::mem::take(&mut self.payload_octets),
-            bytes: self.packets.byte_len() as u64,
-        };
-        self.packets.clear();
-        collected
+    /// Moves the packets that wait into `out`, in place of what that held; returns how many octets
+    /// of payload they have.
+    pub(crate) fn take(&mut self, out: &mut SendBuffer) -> u64 {
+        out.clear();
+        std::mem::swap(&mut self.packets, out);
+        std::mem::take(&mut self.payload_octets)
     }
 }
 
@@ -133,7 +126,11 @@ mod tests {
 
         let mut receiver = Receiver::new(&key);
         let mut seen = Vec::new();
-        for batch in outgoing.packets().batches(1) {
+        let mut packets = SendBuffer::default();
+        assert_eq!(outgoing.take(&mut packets), 9);
+        assert!(outgoing.is_empty());
+        assert_eq!(packets.byte_len(), 3 * (12 + 3 + 10));
+        for batch in packets.batches(0..3, 1) {
             let mut packet = batch.bytes.to_vec();
             let len = receiver.unprotect_rtp(&mut packet).unwrap();
             let packet = rtp_payload::Packet::parse(&packet[..len]).unwrap();
@@ -147,12 +144,5 @@ mod tests {
             (2, true, b"fou".to_vec()),
         ];
         assert_eq!(seen, expected);
-        let expected = Collected {
-            packets: 3,
-            payload_octets: 9,
-            bytes: 3 * (12 + 3 + 10),
-        };
-        assert_eq!(outgoing.clear(), expected);
-        assert!(outgoing.packets().is_empty());
     }
 }

@@ -4,7 +4,7 @@ use gst::glib::{self, ParamSpec};
 use gst::prelude::*;
 
 use super::SrtpSuite;
-use super::settings::{DEFAULT_MTU, DEFAULT_RTCP_INTERVAL, DEFAULT_RTCP_TIMEOUT};
+use super::settings::{DEFAULT_MTU, DEFAULT_PACING, DEFAULT_RTCP_INTERVAL, DEFAULT_RTCP_TIMEOUT};
 
 const MIN_MTU: u32 = 128;
 const MAX_MTU: u32 = 65_507;
@@ -19,7 +19,7 @@ macro_rules! uint {
 }
 
 pub(crate) fn list() -> Vec<ParamSpec> {
-    [address(), stream(), protection(), feedback()].concat()
+    [address(), stream(), protection(), rate(), feedback()].concat()
 }
 
 fn address() -> Vec<ParamSpec> {
@@ -136,6 +136,37 @@ fn protection() -> Vec<ParamSpec> {
     ]
 }
 
+fn rate() -> Vec<ParamSpec> {
+    vec![
+        glib::ParamSpecDouble::builder("pacing")
+            .nick("Pacing")
+            .blurb(
+                "Multiple of the bitrate at which a key frame or a burst leaves; 0 = all at once. \
+                 Nothing is held back for more than 250 ms",
+            )
+            .minimum(0.0)
+            .maximum(1000.0)
+            .default_value(DEFAULT_PACING)
+            .mutable_playing()
+            .build(),
+        uint!(
+            "target-bitrate",
+            "Target bitrate",
+            "Bitrate that pacing multiplies, in bit/s, unless max-bitrate is known or more is \
+             measured; 0 = measured",
+        )
+        .mutable_playing()
+        .build(),
+        uint!(
+            "max-bitrate",
+            "Maximum bitrate",
+            "What the controller asked for by TMMBR, in bit/s; 0 = nothing",
+        )
+        .read_only()
+        .build(),
+    ]
+}
+
 fn feedback() -> Vec<ParamSpec> {
     vec![
         uint!(
@@ -164,13 +195,6 @@ fn feedback() -> Vec<ParamSpec> {
             )
             .mutable_ready()
             .build(),
-        uint!(
-            "max-bitrate",
-            "Maximum bitrate",
-            "What the controller asked for by TMMBR, in bit/s; 0 = nothing",
-        )
-        .read_only()
-        .build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
             .nick("Statistics")
             .blurb("Counters of this stream; see the documentation for its fields")

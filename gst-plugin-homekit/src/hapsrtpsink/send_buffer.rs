@@ -1,5 +1,7 @@
 //! Datagrams on their way out.
 
+use std::ops::Range;
+
 /// Datagrams that are sent together, one behind the other in memory that is used again.
 #[derive(Debug, Default)]
 pub(crate) struct SendBuffer {
@@ -52,12 +54,28 @@ impl SendBuffer {
         result
     }
 
-    /// The datagrams, in batches of at most `max_segments`.
-    pub(crate) fn batches(&self, max_segments: usize) -> impl Iterator<Item = Batch<'_>> {
-        let mut next = 0;
+    /// Bytes of the datagrams of `range`.
+    pub(crate) fn bytes_in(&self, range: &Range<usize>) -> usize {
+        self.start(range.end) - self.start(range.start)
+    }
+
+    /// Index behind the datagrams from `first` on that fit into `bytes`; at least one does.
+    pub(crate) fn end_within(&self, first: usize, bytes: usize) -> usize {
+        let limit = self.start(first) + bytes;
+        let fitting = self.ends[first..].partition_point(|&end| end <= limit);
+        self.len().min(first + fitting.max(1))
+    }
+
+    /// The datagrams of `range`, in batches of at most `max_segments`.
+    pub(crate) fn batches(
+        &self,
+        range: Range<usize>,
+        max_segments: usize,
+    ) -> impl Iterator<Item = Batch<'_>> {
+        let mut next = range.start;
         std::iter::from_fn(move || {
             let first = next;
-            next = self.batch_end(first, max_segments.max(1))?;
+            next = self.batch_end(first, range.end, max_segments.max(1))?;
             Some(Batch {
                 bytes: &self.bytes[self.start(first)..self.ends[next - 1]],
                 segment_size: self.size(first),
@@ -65,12 +83,12 @@ impl SendBuffer {
         })
     }
 
-    /// Index behind the batch that begins with datagram `first`.
-    fn batch_end(&self, first: usize, max_segments: usize) -> Option<usize> {
-        (first < self.len()).then_some(())?;
+    /// Index behind the batch that begins with datagram `first`, not beyond `last`.
+    fn batch_end(&self, first: usize, last: usize, max_segments: usize) -> Option<usize> {
+        (first < last).then_some(())?;
         let size = self.size(first);
         let mut end = first + 1;
-        while end < self.len() && end - first < max_segments {
+        while end < last && end - first < max_segments {
             let fits = self.ends[end] - self.start(first) <= MAX_BATCH;
             if !fits || self.size(end) > size || self.size(end - 1) < size {
                 break;
@@ -117,7 +135,7 @@ mod tests {
 
     fn batches(sizes: &[usize], max_segments: usize) -> Vec<(usize, usize, usize)> {
         let buffer = buffer(sizes);
-        let batches = buffer.batches(max_segments);
+        let batches = buffer.batches(0..buffer.len(), max_segments);
         batches
             .map(|batch| (batch.segment_size, batch.len(), batch.bytes.len()))
             .collect()
@@ -144,6 +162,18 @@ mod tests {
         assert_eq!(batches(&[10; 2], 1), [(10, 1, 10), (10, 1, 10)]);
         let counts: Vec<usize> = batches(&[1378; 100], 1000).iter().map(|b| b.1).collect();
         assert_eq!(counts, [47, 47, 6]);
+    }
+
+    #[test]
+    fn parts_of_a_frame_are_whole_datagrams() {
+        let buffer = buffer(&[30, 100, 100, 50]);
+        assert_eq!(buffer.end_within(0, 0), 1, "at least one");
+        assert_eq!(buffer.end_within(0, 129), 1);
+        assert_eq!(buffer.end_within(0, 130), 2);
+        assert_eq!(buffer.end_within(2, usize::MAX >> 1), 4);
+        assert_eq!(buffer.bytes_in(&(1..3)), 200);
+        let part: Vec<_> = buffer.batches(1..3, 64).map(|b| b.bytes.len()).collect();
+        assert_eq!(part, [200]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use srtp::{KeyError, MasterKey};
 use zeroize::Zeroizing;
 
 use super::SrtpSuite;
+use super::pacer::Pace;
 use super::stream::{Stream, StreamConfig};
 
 /// Values of the properties. Has no `Debug`: it holds keys.
@@ -32,9 +33,12 @@ pub(crate) struct Settings {
     pub(crate) rtcp_timeout: u32,
     pub(crate) canonical_name: String,
     pub(crate) active: bool,
+    pub(crate) pacing: f64,
+    pub(crate) target_bitrate: u32,
 }
 
 pub(crate) const DEFAULT_MTU: u32 = 1378;
+pub(crate) const DEFAULT_PACING: f64 = 8.0;
 pub(crate) const DEFAULT_RTCP_INTERVAL: u32 = 500;
 pub(crate) const DEFAULT_RTCP_TIMEOUT: u32 = 30_000;
 pub(crate) const DEFAULT_OPUS_CLOCK_RATE: u32 = 48_000;
@@ -60,6 +64,8 @@ impl Default for Settings {
             rtcp_timeout: DEFAULT_RTCP_TIMEOUT,
             canonical_name: String::new(),
             active: true,
+            pacing: DEFAULT_PACING,
+            target_bitrate: 0,
         }
     }
 }
@@ -98,6 +104,14 @@ impl Settings {
             report_interval: self.report_interval(),
             silence_timeout: self.silence_timeout(),
             active: self.active,
+            pace: self.pace(),
+        }
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            factor: self.pacing,
+            bitrate: self.target_bitrate.into(),
         }
     }
 
@@ -110,6 +124,7 @@ impl Settings {
             "rtcp-timeout" => session.set_silence_timeout(self.silence_timeout()),
             "active" => stream.set_active(self.active, Instant::now()),
             "mtu" => stream.set_mtu(self.mtu as usize),
+            "pacing" | "target-bitrate" => stream.set_pace(self.pace()),
             _ => {}
         }
     }
@@ -151,6 +166,8 @@ impl Settings {
             "rtcp-interval" => self.rtcp_interval = number(value),
             "rtcp-timeout" => self.rtcp_timeout = number(value),
             "cname" => self.canonical_name = text(value),
+            "pacing" => self.pacing = value.get().unwrap_or_default(),
+            "target-bitrate" => self.target_bitrate = number(value),
             "active" => self.active = value.get().unwrap_or_default(),
             _ => unreachable!("GObject passes on known properties only"),
         }
@@ -174,6 +191,8 @@ impl Settings {
             "rtcp-interval" => self.rtcp_interval.to_value(),
             "rtcp-timeout" => self.rtcp_timeout.to_value(),
             "cname" => self.canonical_name.to_value(),
+            "pacing" => self.pacing.to_value(),
+            "target-bitrate" => self.target_bitrate.to_value(),
             "active" => self.active.to_value(),
             _ => unreachable!("GObject asks for readable properties only"),
         }

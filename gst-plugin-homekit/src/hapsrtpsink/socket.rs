@@ -2,7 +2,9 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
@@ -11,14 +13,16 @@ use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
 use socket2::{Domain, Protocol, Type};
 
 use super::send_buffer::{Batch, SendBuffer};
-use super::stream::Transport;
 
-/// One UDP socket, with a bell that wakes the thread that waits for it.
+/// One UDP socket, with a bell that wakes the thread that waits for it, and one that hurries the
+/// thread that sends.
 #[derive(Debug)]
 pub(crate) struct Socket {
     socket: UdpSocket,
     offload: UdpSocketState,
     bell: OwnedFd,
+    /// Rings as long as nobody may wait to send.
+    halt: OwnedFd,
 }
 
 /// Why [`Socket::wait`] returned.
@@ -52,7 +56,8 @@ impl Socket {
         Ok(Self {
             offload,
             socket,
-            bell: eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?,
+            bell: new_bell()?,
+            halt: new_bell()?,
         })
     }
 
@@ -85,16 +90,36 @@ impl Socket {
         wait(&mut events, deadline)?;
         let readable = !events[0].revents().is_empty();
         if !events[1].revents().is_empty() {
-            // Nothing to read means that someone else read it: all the same.
-            let _ = rustix::io::read(&self.bell, &mut [0; 8]);
+            silence(&self.bell);
         }
         Ok(Wakeup { readable })
     }
 
     /// Ends a [`wait`](Self::wait), the present or the next one.
     pub(crate) fn wake(&self) {
-        // Fails only when the bell has been rung 2^64 times unheard.
-        let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+        ring(&self.bell);
+    }
+
+    /// Ends every [`pause`](Self::pause) and all waiting to send, until [`resume`](Self::resume).
+    pub(crate) fn halt(&self) {
+        ring(&self.halt);
+    }
+
+    /// Lets those who send wait again.
+    pub(crate) fn resume(&self) {
+        silence(&self.halt);
+    }
+
+    /// Waits until then; returns whether nothing came in between.
+    pub(crate) fn pause(&self, until: Instant) -> bool {
+        let mut events = [PollFd::new(&self.halt, PollFlags::IN)];
+        while Instant::now() < until {
+            // Fails for lack of memory in the kernel: then nothing is worth waiting.
+            if wait(&mut events, Some(until)).is_err() || !events[0].revents().is_empty() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Takes waiting datagrams into `buffer` and gives each to `take`. Errors of the network, such
@@ -121,26 +146,34 @@ impl Socket {
     }
 
     /// Sends a batch to `peer`; returns how many datagrams could not be sent.
-    fn send_batch(&self, batch: Batch<'_>, peer: SocketAddr) -> u64 {
-        if self.try_send(batch, peer).is_ok() {
-            return 0;
+    fn send_batch(&self, batch: Batch<'_>, peer: SocketAddr, patience: &mut Patience) -> u64 {
+        let error = match self.try_send(batch, peer, patience) {
+            Ok(()) => return 0,
+            Err(error) => error,
+        };
+        if batch.len() == 1 || !is_due_to_batching(&error) {
+            return batch.len() as u64;
         }
-        // A batch may fail where its datagrams do not: no segmentation offload on this device, or
-        // a path MTU below the segment size.
-        let single = |datagram| {
+        let mut single = |datagram| {
             let batch = Batch {
                 bytes: datagram,
                 segment_size: datagram.len(),
             };
-            u64::from(self.try_send(batch, peer).is_err())
+            u64::from(self.try_send(batch, peer, patience).is_err())
         };
-        match batch.len() {
-            1 => 1,
-            _ => batch.bytes.chunks(batch.segment_size).map(single).sum(),
-        }
+        batch
+            .bytes
+            .chunks(batch.segment_size)
+            .map(&mut single)
+            .sum()
     }
 
-    fn try_send(&self, batch: Batch<'_>, peer: SocketAddr) -> io::Result<()> {
+    fn try_send(
+        &self,
+        batch: Batch<'_>,
+        peer: SocketAddr,
+        patience: &mut Patience,
+    ) -> io::Result<()> {
         let transmit = Transmit {
             destination: peer,
             ecn: None,
@@ -148,33 +181,108 @@ impl Socket {
             segment_size: (batch.len() > 1).then_some(batch.segment_size),
             src_ip: None,
         };
-        let send = || self.offload.try_send((&self.socket).into(), &transmit);
-        match send() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let mut events = [PollFd::new(&self.socket, PollFlags::OUT)];
-                wait(&mut events, Some(Instant::now() + SEND_PATIENCE))?;
-                send()
+        loop {
+            match self.offload.try_send((&self.socket).into(), &transmit) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait_for_room(patience)?;
+                }
+                result => return result,
             }
-            result => result,
         }
     }
+
+    /// Waits until a full send buffer has room again.
+    fn wait_for_room(&self, patience: &mut Patience) -> io::Result<()> {
+        let deadline = patience.deadline();
+        if Instant::now() >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let mut events = [
+            PollFd::new(&self.socket, PollFlags::OUT),
+            PollFd::new(&self.halt, PollFlags::IN),
+        ];
+        wait(&mut events, Some(deadline))?;
+        match events[1].revents().is_empty() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+}
+
+/// How long a full send buffer may hold up its user, all in all.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    span: Duration,
+    deadline: Option<Instant>,
+}
+
+impl Patience {
+    /// For media: a pause of the network should not cost a picture.
+    pub(crate) fn of_media() -> Self {
+        Self {
+            span: SEND_PATIENCE,
+            deadline: None,
+        }
+    }
+
+    /// For what comes again soon.
+    pub(crate) fn none() -> Self {
+        Self {
+            span: Duration::ZERO,
+            deadline: None,
+        }
+    }
+
+    fn deadline(&mut self) -> Instant {
+        *self
+            .deadline
+            .get_or_insert_with(|| Instant::now() + self.span)
+    }
+}
+
+/// Whether a batch may fail where its datagrams do not: no segmentation offload on this device
+/// (EIO, EINVAL), or a path MTU below the segment size (EMSGSIZE).
+fn is_due_to_batching(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let number = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(number, Some(Errno::IO | Errno::INVAL | Errno::MSGSIZE))
+}
+
+fn new_bell() -> io::Result<OwnedFd> {
+    Ok(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)
+}
+
+fn ring(bell: &OwnedFd) {
+    // Fails only when the bell has been rung 2^64 times unheard.
+    let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
+}
+
+fn silence(bell: &OwnedFd) {
+    // Nothing to read means that someone else read it: all the same.
+    let _ = rustix::io::read(bell, &mut [0; 8]);
 }
 
 /// Datagrams read in a row, before deadlines are looked after again.
 const MAX_READS: usize = 64;
 
 /// A socket with the address packets go to.
-#[derive(Debug)]
-pub(crate) struct Peer<'a> {
-    pub(crate) socket: &'a Socket,
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) socket: Arc<Socket>,
     pub(crate) address: SocketAddr,
 }
 
-impl Transport for Peer<'_> {
-    fn send(&self, packets: &SendBuffer) -> u64 {
+impl Peer {
+    /// Sends the datagrams of `range`; returns how many could not be sent.
+    pub(crate) fn send(
+        &self,
+        packets: &SendBuffer,
+        range: Range<usize>,
+        mut patience: Patience,
+    ) -> u64 {
         let max_segments = self.socket.offload.max_gso_segments();
-        let send = |batch| self.socket.send_batch(batch, self.address);
-        packets.batches(max_segments).map(send).sum()
+        let send = |batch| self.socket.send_batch(batch, self.address, &mut patience);
+        packets.batches(range, max_segments).map(send).sum()
     }
 }
 
@@ -233,20 +341,24 @@ mod tests {
         buffer
     }
 
+    fn send(peer: &Peer, sizes: &[usize]) -> u64 {
+        peer.send(&buffer(sizes), 0..sizes.len(), Patience::of_media())
+    }
+
     fn exchange(from: &str, to: &str) {
         let receiver = Socket::open(to, 0).unwrap();
-        let sender = Socket::open(from, 0).unwrap();
+        let sender = Arc::new(Socket::open(from, 0).unwrap());
         let host = match to {
             "" => "127.0.0.1",
             _ => to,
         };
         let address = sender.peer(host, receiver.port().unwrap()).unwrap();
         let peer = Peer {
-            socket: &sender,
+            socket: sender,
             address,
         };
         let sizes = [30, 1378, 1378, 1378, 500, 1378];
-        assert_eq!(peer.send(&buffer(&sizes)), 0);
+        assert_eq!(send(&peer, &sizes), 0);
 
         let mut received = Vec::new();
         let mut memory = vec![0; RECEIVE_BUFFER];
@@ -303,13 +415,38 @@ mod tests {
 
     #[test]
     fn datagrams_the_system_refuses_are_counted() {
-        let socket = Socket::open("127.0.0.1", 0).unwrap();
+        let socket = Arc::new(Socket::open("127.0.0.1", 0).unwrap());
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
-        let peer = Peer {
-            socket: &socket,
-            address,
-        };
+        let peer = Peer { socket, address };
         // Longer than UDP can carry.
-        assert_eq!(peer.send(&buffer(&[70_000, 10])), 1);
+        assert_eq!(send(&peer, &[70_000, 10]), 1);
+    }
+
+    #[test]
+    fn a_pause_ends_in_time_and_at_a_halt() {
+        let socket = Socket::open("127.0.0.1", 0).unwrap();
+        let start = Instant::now();
+        assert!(socket.pause(start + Duration::from_millis(5)));
+        assert!(start.elapsed() >= Duration::from_millis(5));
+        socket.halt();
+        assert!(!socket.pause(start + Duration::from_secs(3600)));
+        assert!(!socket.pause(start + Duration::from_secs(3600)), "it lasts");
+        socket.resume();
+        assert!(socket.pause(Instant::now() + Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_full_socket_is_waited_for_once_and_not_at_all_after_a_halt() {
+        let socket = Socket::open("127.0.0.1", 0).unwrap();
+        let mut patience = Patience {
+            span: Duration::from_secs(3600),
+            deadline: None,
+        };
+        assert!(socket.wait_for_room(&mut patience).is_ok());
+        socket.halt();
+        let error = socket.wait_for_room(&mut patience).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+        let error = socket.wait_for_room(&mut Patience::none()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

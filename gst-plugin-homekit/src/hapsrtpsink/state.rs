@@ -25,16 +25,19 @@ pub(crate) struct State {
 /// What is needed to send.
 pub(crate) struct Running<'a> {
     pub(crate) stream: &'a mut Stream,
-    pub(crate) transport: Peer<'a>,
+    pub(crate) peer: Peer,
 }
 
 impl State {
     /// The stream, while it runs.
     pub(crate) fn running(&mut self) -> Option<Running<'_>> {
-        let (socket, address) = (self.socket.as_deref()?, self.peer?);
+        let (socket, address) = (self.socket.as_ref()?, self.peer?);
         Some(Running {
             stream: self.stream.as_mut()?,
-            transport: Peer { socket, address },
+            peer: Peer {
+                socket: socket.clone(),
+                address,
+            },
         })
     }
 

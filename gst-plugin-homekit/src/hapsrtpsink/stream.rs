@@ -1,4 +1,7 @@
 //! One stream: media and RTCP in, SRTP and events out. No sockets, no clock, no pipeline.
+//!
+//! What is to be sent is taken out ([`Stream::take`], [`Stream::take_report`]) and sent with nothing
+//! locked; afterwards the stream is told ([`Stream::sent`], [`Stream::frame_left`]).
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +12,10 @@ use srtp::{MasterKey, RTP_OVERHEAD, Receiver};
 use super::media::{Input, Kind};
 use super::moment::Moment;
 use super::outgoing::Outgoing;
+use super::pacer::Pace;
 use super::payloader::{ConfigureError, Payloaded, Payloader};
 use super::send_buffer::SendBuffer;
 use super::timeline::Timeline;
-
-/// Takes packets to the controller.
-pub(crate) trait Transport {
-    /// Sends `packets` at once; returns how many could not be sent.
-    fn send(&self, packets: &SendBuffer) -> u64;
-}
 
 /// What a stream has to know before it starts.
 #[derive(Debug, Clone)]
@@ -36,6 +34,24 @@ pub(crate) struct StreamConfig {
     pub(crate) silence_timeout: Option<Duration>,
     /// Whether media go out; RTCP always does.
     pub(crate) active: bool,
+    pub(crate) pace: Pace,
+}
+
+/// Media that were taken to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) payload_octets: u64,
+    pub(crate) key_frame: bool,
+}
+
+/// A part of what was taken, after it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Sent {
+    pub(crate) packets: u64,
+    pub(crate) payload_octets: u64,
+    pub(crate) bytes: u64,
+    /// Packets the network did not take.
+    pub(crate) errors: u64,
 }
 
 /// Numbers that are drawn by lot (RFC 3550 §5.1).
@@ -78,6 +94,13 @@ pub(crate) struct Counters {
     pub(crate) dropped_inactive: u64,
     pub(crate) dropped_invalid: u64,
     pub(crate) send_errors: u64,
+    /// Packets given up because the pipeline was stopped or flushed while they waited.
+    pub(crate) packets_flushed: u64,
+    /// Frames that did not leave in one go, and how long they took.
+    pub(crate) paced_frames: u64,
+    pub(crate) paced: Duration,
+    /// Frames whose pace was raised, lest they be late.
+    pub(crate) pace_raised: u64,
     pub(crate) rtcp_rejected: u64,
     pub(crate) rtp_ignored: u64,
 }
@@ -110,7 +133,7 @@ impl Stream {
     pub(crate) fn restart(&mut self, config: StreamConfig, timestamp_offset: u32) {
         self.session = session(&config, self.outgoing.ssrc);
         self.config = config;
-        self.outgoing.clear();
+        self.outgoing.take(&mut SendBuffer::default());
         self.media = None;
         self.timestamp_offset = timestamp_offset;
         self.key_frame_queued = false;
@@ -184,8 +207,7 @@ impl Stream {
         }
     }
 
-    /// Takes one buffer of media that is presented at running time `time`, then
-    /// [`send`](Self::send) has to be called.
+    /// Takes one buffer of media that is presented at running time `time`.
     pub(crate) fn push(&mut self, data: &[u8], time: Duration, moment: &Moment) -> Payloaded {
         self.newest = Some((moment.now, time));
         let Some(media) = &mut self.media else {
@@ -207,7 +229,7 @@ impl Stream {
         done
     }
 
-    /// The input ends: takes what is left over, then [`send`](Self::send) has to be called.
+    /// The input ends: takes what is left over.
     pub(crate) fn finish(&mut self) {
         if let Some(media) = self.media.as_mut().filter(|_| self.config.active) {
             let Media {
@@ -219,36 +241,83 @@ impl Stream {
         }
     }
 
-    /// Sends what was pushed, then a report if one is due: the first follows the first packets.
-    pub(crate) fn send(&mut self, transport: &impl Transport, moment: &Moment) {
-        if !self.outgoing.packets().is_empty() {
-            self.counters.send_errors += transport.send(self.outgoing.packets());
-            let sent = self.outgoing.clear();
-            self.counters.bytes += sent.bytes;
-            let octets = sent.payload_octets;
-            self.session.media_sent(sent.packets, octets, moment.now);
+    /// Moves the packets of all that was pushed into `packets`, in place of what that held. `None`
+    /// if there are none.
+    pub(crate) fn take(&mut self, packets: &mut SendBuffer) -> Option<Taken> {
+        if self.outgoing.is_empty() {
+            return None;
         }
-        if std::mem::take(&mut self.key_frame_queued) {
-            self.session.key_frame_sent(moment.now);
-        }
-        self.send_report(transport, moment);
+        Some(Taken {
+            payload_octets: self.outgoing.take(packets),
+            key_frame: std::mem::take(&mut self.key_frame_queued),
+        })
     }
 
-    /// Sends a report, if one is due.
-    pub(crate) fn send_report(&mut self, transport: &impl Transport, moment: &Moment) {
+    /// A part of what was taken has left.
+    pub(crate) fn sent(&mut self, sent: Sent, now: Instant) {
+        self.counters.send_errors += sent.errors;
+        self.counters.bytes += sent.bytes;
+        let Sent {
+            packets,
+            payload_octets,
+            ..
+        } = sent;
+        self.session.media_sent(packets, payload_octets, now);
+    }
+
+    /// All that was taken has left; it took as long as `paced`. Returns whether a report is due:
+    /// the first follows the first packets.
+    pub(crate) fn frame_left(&mut self, taken: Taken, paced: Duration, now: Instant) -> bool {
+        if taken.key_frame {
+            self.session.key_frame_sent(now);
+        }
+        self.counters.paced_frames += u64::from(!paced.is_zero());
+        self.counters.paced += paced;
+        self.session.is_report_due(now)
+    }
+
+    /// `packets` of what was taken were given up.
+    pub(crate) fn frame_flushed(&mut self, taken: Taken, packets: u64) {
+        self.counters.packets_flushed += packets;
+        if taken.key_frame {
+            self.session.key_frame_missed();
+        }
+    }
+
+    /// Puts a report into `packets`, in place of what that held, if one is due.
+    pub(crate) fn take_report(&mut self, packets: &mut SendBuffer, moment: &Moment) -> bool {
         let time = self.report_time(moment);
-        if let Some(report) = self.session.poll_report(moment.now, time) {
-            self.send_rtcp(&report, transport);
-        }
+        let report = self.session.poll_report(moment.now, time);
+        report.is_some_and(|report| self.take_rtcp(&report, packets))
     }
 
-    /// Takes leave, if anything was sent at all.
-    pub(crate) fn send_bye(&mut self, transport: &impl Transport, moment: &Moment) {
-        if self.session.statistics().packets > 0 {
-            let time = self.report_time(moment);
-            let bye = self.session.bye(time);
-            self.send_rtcp(&bye, transport);
+    /// Puts the farewell into `packets`, if anything was sent at all.
+    pub(crate) fn take_bye(&mut self, packets: &mut SendBuffer, moment: &Moment) -> bool {
+        if self.session.statistics().packets == 0 {
+            return false;
         }
+        let time = self.report_time(moment);
+        let bye = self.session.bye(time);
+        self.take_rtcp(&bye, packets)
+    }
+
+    /// RTCP was not taken by the network.
+    pub(crate) fn report_failed(&mut self) {
+        self.counters.send_errors += 1;
+    }
+
+    /// The pace of large frames.
+    pub(crate) fn pace(&self) -> Pace {
+        self.config.pace
+    }
+
+    pub(crate) fn set_pace(&mut self, pace: Pace) {
+        self.config.pace = pace;
+    }
+
+    /// The pace of a frame had to be raised.
+    pub(crate) fn pace_raised(&mut self) {
+        self.counters.pace_raised += 1;
     }
 
     /// Takes a datagram from the controller, and decrypts it in place.
@@ -301,12 +370,12 @@ impl Stream {
         self.key_frame_queued |= done.key_frames > 0;
     }
 
-    fn send_rtcp(&mut self, compound: &[u8], transport: &impl Transport) {
+    fn take_rtcp(&mut self, compound: &[u8], packets: &mut SendBuffer) -> bool {
+        packets.clear();
         // The index of SRTCP ends after 2^31 reports, some 30 years.
-        if self.outgoing.push_rtcp(compound).is_ok() {
-            self.counters.send_errors += transport.send(self.outgoing.packets());
-        }
-        self.counters.bytes += self.outgoing.clear().bytes;
+        let protected = self.outgoing.protect_rtcp(compound, packets).is_ok();
+        self.counters.bytes += packets.byte_len() as u64;
+        protected
     }
 
     /// The present by the wall clock and by the media clock. Without a pipeline clock the running

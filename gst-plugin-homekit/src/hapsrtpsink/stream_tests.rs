@@ -1,5 +1,3 @@
-use std::cell::RefCell;
-
 use rtp_feedback::{Cause, Message, NtpTime, TmmbEntry, Writer};
 use rtp_payload::{Header, Packet, opus};
 use srtp::{Sender, Suite};
@@ -13,25 +11,10 @@ const PPS: &[u8] = &[0x68, 0xee];
 const IDR: &[u8] = &[0x65, 0x88, 0x80, 1];
 const DELTA: &[u8] = &[0x41, 0x9a, 0x01];
 
-/// Keeps the datagrams that are sent.
-#[derive(Default)]
-struct Wire {
-    datagrams: RefCell<Vec<Vec<u8>>>,
-    fails: bool,
-}
-
-impl Transport for Wire {
-    fn send(&self, packets: &SendBuffer) -> u64 {
-        let mut datagrams = self.datagrams.borrow_mut();
-        datagrams.extend(packets.batches(1).map(|batch| batch.bytes.to_vec()));
-        if self.fails { packets.len() as u64 } else { 0 }
-    }
-}
-
-/// A stream, the wire it sends on, and the controller behind.
+/// A stream, the datagrams it sends, and the controller that gets them.
 struct Bench {
     stream: Stream,
-    wire: Wire,
+    datagrams: Vec<Vec<u8>>,
     receiver: Receiver,
     controller: Sender,
     start: Instant,
@@ -64,6 +47,10 @@ fn config() -> StreamConfig {
         report_interval: ms(500),
         silence_timeout: Some(ms(30_000)),
         active: true,
+        pace: Pace {
+            factor: 0.0,
+            bitrate: 0,
+        },
     }
 }
 
@@ -92,7 +79,7 @@ impl Bench {
         stream.configure(input).unwrap();
         let mut bench = Self {
             stream,
-            wire: Wire::default(),
+            datagrams: Vec::new(),
             receiver: Receiver::new(&key(1)),
             controller: Sender::new(&key(2)),
             start,
@@ -121,12 +108,50 @@ impl Bench {
 
     fn push(&mut self, data: &[u8], time: u64) -> Vec<Seen> {
         self.stream.push(data, ms(time), &self.moment);
-        self.stream.send(&self.wire, &self.moment);
+        self.send();
         self.seen()
     }
 
+    /// Sends media, and a report if one is due.
+    fn send(&mut self) {
+        let mut packets = SendBuffer::default();
+        let now = self.moment.now;
+        if let Some(taken) = self.stream.take(&mut packets) {
+            self.put_on_wire(&packets);
+            let sent = Sent {
+                packets: packets.len() as u64,
+                payload_octets: taken.payload_octets,
+                bytes: packets.byte_len() as u64,
+                errors: 0,
+            };
+            self.stream.sent(sent, now);
+            self.stream.frame_left(taken, Duration::ZERO, now);
+        }
+        self.send_report();
+    }
+
+    fn send_report(&mut self) {
+        let mut packets = SendBuffer::default();
+        if self.stream.take_report(&mut packets, &self.moment) {
+            self.put_on_wire(&packets);
+        }
+    }
+
+    fn send_bye(&mut self) {
+        let mut packets = SendBuffer::default();
+        if self.stream.take_bye(&mut packets, &self.moment) {
+            self.put_on_wire(&packets);
+        }
+    }
+
+    fn put_on_wire(&mut self, packets: &SendBuffer) {
+        let datagrams = packets.batches(0..packets.len(), 1);
+        self.datagrams
+            .extend(datagrams.map(|batch| batch.bytes.to_vec()));
+    }
+
     fn seen(&mut self) -> Vec<Seen> {
-        let datagrams = std::mem::take(&mut *self.wire.datagrams.borrow_mut());
+        let datagrams = std::mem::take(&mut self.datagrams);
         let decrypt = |mut datagram: Vec<u8>| {
             if is_rtcp(&datagram) {
                 let len = self.receiver.unprotect_rtcp(&mut datagram).unwrap();
@@ -236,7 +261,7 @@ fn a_suspended_stream_sends_reports_only_and_resumes_with_a_key_frame() {
     bench.stream.set_active(false, bench.moment.now);
     assert_eq!(bench.push(&delta_frame(), 33), []);
     bench.at(600);
-    bench.stream.send_report(&bench.wire, &bench.moment);
+    bench.send_report();
     assert!(matches!(bench.seen()[..], [Seen::Rtcp(_)]));
     assert_eq!(bench.stream.counters().dropped_inactive, 1);
 
@@ -317,7 +342,7 @@ fn a_bitrate_cap_is_confirmed_in_the_next_packet() {
     let events = bench.feedback(controller().max_bitrate_request(&[cap]));
     assert_eq!(events, [Event::FirstRtcp, Event::MaxBitrate(131_072)]);
     assert_eq!(bench.stream.poll_timeout(), Some(bench.moment.now));
-    bench.stream.send_report(&bench.wire, &bench.moment);
+    bench.send_report();
     let seen = bench.seen();
     let Seen::Rtcp(report) = &seen[0] else {
         panic!("{seen:?}");
@@ -349,7 +374,7 @@ fn opus_has_the_negotiated_duration_and_clock() {
     assert_eq!(sent[1].1, [0x4b, 3, 3, 3, 4, 4, 5, 5]);
 
     bench.stream.finish();
-    bench.stream.send(&bench.wire, &bench.moment);
+    bench.send();
     let rest = bench.seen();
     assert_eq!(rest, [Seen::Rtp(audio(102, 6920), vec![0x48, 6, 6])]);
 }
@@ -425,11 +450,20 @@ fn a_larger_mtu_makes_fewer_packets() {
 }
 
 #[test]
-fn what_the_network_does_not_take_is_counted() {
+fn a_key_frame_that_was_cut_off_by_a_flush_is_asked_for_again() {
     let mut bench = Bench::video();
-    bench.wire.fails = true;
     bench.push(&key_frame(), 0);
-    assert_eq!(bench.stream.counters().send_errors, 3);
+    bench.feedback(controller().picture_loss(OURS));
+    bench.stream.push(&key_frame(), ms(33), &bench.moment);
+    let taken = bench.stream.take(&mut SendBuffer::default()).unwrap();
+    assert!(taken.key_frame);
+    bench.stream.frame_flushed(taken, 1);
+    let wanted = Event::KeyFrameWanted(Cause::FullIntraRequest);
+    assert_eq!(
+        bench.feedback(controller().full_intra_request(OURS, 1)),
+        [wanted]
+    );
+    assert_eq!(bench.stream.counters().packets_flushed, 1);
 }
 
 #[test]
@@ -444,10 +478,10 @@ fn silence_is_an_event() {
 #[test]
 fn a_farewell_is_sent_by_those_who_have_spoken() {
     let mut bench = Bench::video();
-    bench.stream.send_bye(&bench.wire, &bench.moment);
+    bench.send_bye();
     assert_eq!(bench.seen(), []);
     bench.push(&key_frame(), 0);
-    bench.stream.send_bye(&bench.wire, &bench.moment);
+    bench.send_bye();
     let seen = bench.seen();
     let Seen::Rtcp(report) = &seen[0] else {
         panic!("{seen:?}");
@@ -476,7 +510,7 @@ fn without_a_pipeline_clock_reports_count_on_from_the_newest_buffer() {
     bench.push(&key_frame(), 1000);
     bench.at(500);
     bench.moment.running_time = None;
-    bench.stream.send_report(&bench.wire, &bench.moment);
+    bench.send_report();
     let seen = bench.seen();
     let [Seen::Rtcp(report)] = &seen[..] else {
         panic!("{seen:?}");

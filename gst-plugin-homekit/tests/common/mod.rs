@@ -101,6 +101,14 @@ impl Controller {
         matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Nothing comes for as long.
+    pub(crate) fn stays_silent_for(&self, span: Duration) {
+        self.socket.set_read_timeout(Some(span)).unwrap();
+        let result = self.socket.peek_from(&mut [0; 1]);
+        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert!(result.is_err(), "something comes");
+    }
+
     pub(crate) fn rtp(&mut self) -> (Header, Vec<u8>) {
         loop {
             if let Heard::Rtp { header, payload } = self.hear() {

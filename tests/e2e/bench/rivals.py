@@ -30,13 +30,13 @@ def file_source(path):
     return f"filesrc location={path} ! qtdemux ! h264parse"
 
 
-def own_sink(port, more=""):
-    return f"! hapsrtpsink host=127.0.0.1 port={port} srtp-key={key().hex()} payload-type=99 ssrc=7 mtu={MTU} {more}"
+def own_sink(port, more="", mtu=MTU):
+    return f"! hapsrtpsink host=127.0.0.1 port={port} srtp-key={key().hex()} payload-type=99 ssrc=7 mtu={mtu} {more}"
 
 
-def stock_sink(port, sync="false", secret=None):
+def stock_sink(port, sync="false", secret=None, mtu=MTU):
     """`rtph264pay ! srtpenc ! udpsink`; `sync=true` where the source does not run in real time by itself."""
-    return (f"! rtph264pay pt=99 mtu={MTU - TAG} config-interval=-1 ! srtpenc key={(secret or key()).hex()} "
+    return (f"! rtph264pay pt=99 mtu={mtu - TAG} config-interval=-1 ! srtpenc key={(secret or key()).hex()} "
             f"! udpsink host=127.0.0.1 port={port} sync={sync} async=false")
 
 
@@ -56,14 +56,14 @@ def tee(source, sinks):
     return f"{source} ! tee name=t " + " ".join(branches)
 
 
-def ffmpeg(source, ports, *before, secret=None):
+def ffmpeg(source, ports, *before, secret=None, mtu=MTU):
     """One ffmpeg, one input, an SRTP output per port."""
     command = ["ffmpeg", "-hide_banner", "-nostdin", "-v", "error", *before, "-i", str(source)]
     for port in ports:
         command += ["-map", "0:v", "-c", "copy", "-payload_type", "99", "-f", "rtp",
                     "-srtp_out_suite", "AES_CM_128_HMAC_SHA1_80",
                     "-srtp_out_params", base64.b64encode(secret or key()).decode(),
-                    f"srtp://127.0.0.1:{port}?pkt_size={MTU}"]
+                    f"srtp://127.0.0.1:{port}?pkt_size={mtu}"]
     return command
 
 

@@ -136,6 +136,10 @@ class Receiver:
                 sizes.append(int(line.split(",")[4]))
         return sizes
 
+    def checksums(self):
+        """One of each decoded picture, in order."""
+        return _checksums(self._path("video.txt").read_text())
+
     def sound(self):
         """(seconds, root mean square) of the decoded sound, 16-bit."""
         return sound_of(self._path("audio.raw").read_bytes())
@@ -147,6 +151,18 @@ def sound_of(raw):
     if not samples:
         return 0.0, 0.0
     return len(samples) / 48000, (sum(s * s for s in samples) / len(samples)) ** 0.5
+
+
+def _checksums(lines):
+    return [line.split(",")[5].strip() for line in lines.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def checksums_of(path):
+    """As `Receiver.checksums`, of a file."""
+    done = subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", str(path), "-map", "0:v", "-fps_mode", "passthrough",
+                           "-f", "framecrc", "-"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return _checksums(done.stdout)
 
 
 def picture_bytes(width, height):

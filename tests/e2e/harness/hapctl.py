@@ -8,12 +8,13 @@ from . import paths
 
 
 class Hapctl:
-    def __init__(self, folder):
-        self.store, self.log = folder / "store", folder / "hapctl.log"
+    def __init__(self, folder, wrap=lambda *command: command):
+        """`wrap` makes another command line of it."""
+        self.store, self.log, self.wrap = folder / "store", folder / "hapctl.log", wrap
 
     async def __call__(self, *arguments, check=True, timeout=60):
         process = await asyncio.create_subprocess_exec(
-            str(paths.HAPCTL), "--store", str(self.store), *arguments, stdin=asyncio.subprocess.DEVNULL,
+            *self.wrap(str(paths.HAPCTL), "--store", str(self.store), *arguments), stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "RUST_LOG": "debug"})
         out, error = await asyncio.wait_for(process.communicate(), timeout)
         with self.log.open("ab") as log:
@@ -25,8 +26,8 @@ class Hapctl:
         return json.loads((await self(*arguments, "--json", **more))[1])
 
 
-async def paired(hapd, folder, alias="cam"):
+async def paired(hapd, folder, alias="cam", host="127.0.0.1", **more):
     (entry,) = hapd.pairing_info().values()
-    hapctl = Hapctl(folder)
-    await hapctl("pair", "--address", f"127.0.0.1:{entry['port']}", "--code", entry["setup_code"], "--alias", alias)
+    hapctl = Hapctl(folder, **more)
+    await hapctl("pair", "--address", f"{host}:{entry['port']}", "--code", entry["setup_code"], "--alias", alias)
     return hapctl
