@@ -78,13 +78,17 @@ fn start(
     interfaces: &Interfaces,
 ) -> anyhow::Result<AccessoryHandle> {
     let listener = listen(camera, record.port)?;
-    let description = describe(camera, &record);
+    let source = media::Camera::start(camera.media.clone());
+    let description = Description {
+        speaker: source.has_speaker(),
+        ..describe(camera, &record)
+    };
     let accessory = Accessory::start(Setup {
         id: camera.id.clone(),
         record,
         state: state.clone(),
         description,
-        media: media::Camera::start(camera.media.clone()),
+        media: source,
         listener,
         interfaces: interfaces.clone(),
         mdns: Some(mdns.clone()),

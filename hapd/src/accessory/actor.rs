@@ -153,6 +153,7 @@ impl Accessory {
             actor: tx.downgrade(),
         };
         host.announce();
+        host.apply_speaker();
         let actor = Actor {
             server,
             host,
@@ -301,6 +302,7 @@ impl Actor {
         }
         if persist {
             self.host.persist_camera();
+            self.host.apply_speaker();
         }
     }
 

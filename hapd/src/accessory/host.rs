@@ -15,6 +15,7 @@ use tracing::{error, info};
 use super::actor::Message;
 use super::streams::Streams;
 use crate::mdns::{Announcement, Responder};
+use crate::media::Loudness;
 use crate::random;
 use crate::state::{CameraRecord, StateDir};
 
@@ -62,6 +63,17 @@ impl CameraHost {
         if let Err(error) = self.state.save(&self.id, &self.record) {
             error!(camera = self.record.name, %error, "cannot save the state");
         }
+    }
+}
+
+impl CameraHost {
+    /// Plays what viewers say as loud as the Speaker service says.
+    pub(super) fn apply_speaker(&self) {
+        let speaker = self.camera.state().speaker;
+        self.streams.camera().set_speaker(Loudness {
+            mute: speaker.mute,
+            volume: speaker.volume,
+        });
     }
 }
 

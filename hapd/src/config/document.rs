@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::mistake::{Collector, Mistakes};
 use super::{CameraConfig, Config, name, slug, source};
-use crate::media::{CameraSource, Passthrough, RtspTransport, Source};
+use crate::media::{CameraSource, Passthrough, RtspTransport, Secret, Source, Talkback};
 
 const TOP: &[&str] = &["hapd", "camera"];
 const HAPD: &[&str] = &["interfaces"];
@@ -15,6 +15,8 @@ const CAMERA: &[&str] = &[
     "name",
     "id",
     "source",
+    "streams",
+    "talkback",
     "port",
     "max_streams",
     "max_size",
@@ -203,6 +205,8 @@ fn media(f: &mut Fields<'_, '_, '_>, name: &str) -> Option<CameraSource> {
         ],
     );
     let mut media = CameraSource::new(name, source(f, transport)?);
+    media.streams = streams(f, transport);
+    media.talkback = talkback(f);
     media.audio = f.boolean("audio").unwrap_or(true);
     media.size = f.size("size");
     media.fps = f.integer("fps", 1, 120);
@@ -235,6 +239,55 @@ fn source(f: &mut Fields<'_, '_, '_>, transport: Option<RtspTransport>) -> Optio
         Err(reason) => {
             f.complain("source", reason);
             None
+        }
+    }
+}
+
+/// Most lower encodings of one camera.
+const MAX_STREAMS: usize = 4;
+
+fn streams(f: &mut Fields<'_, '_, '_>, transport: Option<RtspTransport>) -> Vec<Source> {
+    let Some(value) = f.table.get("streams") else {
+        return Vec::new();
+    };
+    let at = value.span().start;
+    let list = value.get_ref().as_array();
+    let Some(list) = list.filter(|list| list.len() <= MAX_STREAMS) else {
+        let reason = format!(
+            "streams is a list of up to {MAX_STREAMS} sources, the camera's lower encodings from \
+             the best to the least, for example [\"rtsp://user:password@host/sub\"]"
+        );
+        f.mistakes.at(at, reason);
+        return Vec::new();
+    };
+    let mut sources = Vec::new();
+    for item in list.iter() {
+        let text = item.get_ref().as_str().unwrap_or_default();
+        match source::parse(text, transport.unwrap_or_default()) {
+            Ok(source) => sources.push(source),
+            Err(reason) => f.mistakes.at(item.span().start, reason),
+        }
+    }
+    sources
+}
+
+fn talkback(f: &mut Fields<'_, '_, '_>) -> Talkback {
+    let Some(text) = f.text("talkback") else {
+        return Talkback::default();
+    };
+    match (text.as_str(), text.strip_prefix("launch:")) {
+        ("auto", _) => Talkback::Auto,
+        ("off", _) => Talkback::Off,
+        (_, Some(launch)) if !launch.trim().is_empty() => {
+            Talkback::Launch(Secret::new(launch.trim()))
+        }
+        _ => {
+            f.complain(
+                "talkback",
+                "talkback is \"auto\", \"off\", or \"launch:\" and a GStreamer description that \
+                 plays raw audio, for example \"launch:alsasink device=hw:1\"",
+            );
+            Talkback::default()
         }
     }
 }
@@ -428,6 +481,8 @@ interfaces = ["lo"]
 name = "Front Door"
 id = "front"
 source = "rtsp://u:p@192.0.2.1/x"
+streams = ["rtsp://u:p@192.0.2.1/sub"]
+talkback = "launch:alsasink device=hw:1"
 rtsp_transport = "udp"
 port = 51826
 max_streams = 10
@@ -453,6 +508,9 @@ fps = 15
             ("front", 51826, 10)
         );
         assert_eq!((front.max_size, front.media.audio), ((1280, 720), false));
+        assert_eq!(front.media.streams.len(), 1);
+        let speaker = Talkback::Launch(Secret::new("alsasink device=hw:1"));
+        assert_eq!(front.media.talkback, speaker);
         assert!(matches!(
             front.media.source,
             Source::Rtsp {
@@ -475,6 +533,15 @@ fps = 15
         assert_eq!(lines, [2, 5, 6, 7, 8, 10], "{reasons:#?}");
         assert!(reasons[0].1.contains("did you mean \"interfaces\"?"));
         assert!(reasons[5].1.contains("did you mean \"size\"?"));
+    }
+
+    #[test]
+    fn mistakes_in_streams_and_talkback_are_named() {
+        let text = "[[camera]]\nname = \"x\"\nsource = \"test\"\nstreams = [\"test\", \"tset\"]\ntalkback = \"speaker\"\n";
+        let lines: Vec<_> = reasons(text).iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [4, 5]);
+        let reasons = reasons("[[camera]]\nname = \"x\"\nsource = \"test\"\nstreams = \"test\"\n");
+        assert!(reasons[0].1.contains("streams is a list"), "{reasons:?}");
     }
 
     #[test]

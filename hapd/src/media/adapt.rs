@@ -77,7 +77,11 @@ impl Adaptation {
     /// What must not be exceeded, if the network has told.
     pub(super) fn hard(&self) -> Option<u64> {
         let limits = [self.cap, self.loss.limit];
-        limits.into_iter().flatten().min().map(|limit| limit.max(LEAST))
+        limits
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|limit| limit.max(LEAST))
     }
 
     /// What the controller asked for.
@@ -120,7 +124,9 @@ impl Loss {
             true => (self.patience * 2).min(LONGEST_PATIENCE),
             false => PATIENCE,
         };
-        let base = self.limit.map_or(sending, |limit| limit.min(sending.max(LEAST)));
+        let base = self
+            .limit
+            .map_or(sending, |limit| limit.min(sending.max(LEAST)));
         // Half of what is lost, as the congestion control of WebRTC does.
         let kept = (base as f64 * (1.0 - lost.min(1.0) / 2.0)) as u64;
         self.limit = Some(kept.max(LEAST));
@@ -169,7 +175,10 @@ mod tests {
     #[test]
     fn a_cap_binds_until_it_is_lifted_or_a_reconfiguration_comes() {
         let mut adaptation = Adaptation::new(0);
-        assert_eq!((adaptation.target(1_000_000), adaptation.hard()), (1_000_000, None));
+        assert_eq!(
+            (adaptation.target(1_000_000), adaptation.hard()),
+            (1_000_000, None)
+        );
         adaptation.cap(300_000);
         assert_eq!(adaptation.target(1_000_000), 300_000);
         adaptation.cap(1);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::derived::Streams;
-use super::select::Encoding;
 use super::params::{CameraSource, MediaError, SessionEndpoints};
+use super::select::Encoding;
 use super::session::Session;
 use super::snapshot::{Snapshot, Snapshots};
 use super::source::{self, Handle};
 use super::status::{State, Status};
+use super::talkback::{Loudness, Talkback};
 use super::tracks::Tracks;
 use super::transcode::Variant;
 
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) tracks: Arc<Tracks>,
     /// The camera's lower encodings, in the order of the configuration.
     lower: Vec<Arc<Tracks>>,
+    pub(super) talkback: Arc<Talkback>,
     pub(super) variants: Streams<Variant>,
     /// By kbit/s.
     pub(super) sounds: Streams<u32>,
@@ -75,10 +77,12 @@ impl Camera {
             lower.push(tracks);
         }
         let snapshots = Snapshots::new(source.name.clone(), tracks.clone());
+        let talkback = Talkback::new(&source.name, &source.talkback);
         let shared = Shared {
             source,
             tracks,
             lower,
+            talkback,
             variants: Streams::default(),
             sounds: Streams::default(),
         };
@@ -119,6 +123,16 @@ impl Camera {
             return Err(MediaError::Stopped);
         }
         Session::open(self.inner.shared.clone(), &endpoints)
+    }
+
+    /// Whether what viewers say can be played.
+    pub fn has_speaker(&self) -> bool {
+        self.inner.shared.talkback.is_there()
+    }
+
+    /// Sets mute and volume of what viewers say.
+    pub fn set_speaker(&self, loudness: Loudness) {
+        self.inner.shared.talkback.set_loudness(loudness);
     }
 
     /// Encoders that run for viewers now: of video and of audio.

@@ -40,7 +40,9 @@ impl Demands {
     /// Whether a viewer with this demand suits the others: nobody gets less than half of what it could, or more than
     /// twice of what it can take. `own` is the viewer's present demand, if it has one here.
     pub(super) fn suits(self: &Arc<Self>, bits_per_second: u64, own: Option<&Demand>) -> bool {
-        let own = own.filter(|own| Arc::ptr_eq(&own.demands, self)).map(|own| own.id);
+        let own = own
+            .filter(|own| Arc::ptr_eq(&own.demands, self))
+            .map(|own| own.id);
         let state = self.lock();
         let mut others = state.wanted.iter().filter(|(id, _)| Some(**id) != own);
         others.all(|(_, other)| {
@@ -100,7 +102,9 @@ mod tests {
     fn the_encoder_makes_the_lowest() {
         let changes = Arc::new(AtomicU32::new(0));
         let count = changes.clone();
-        let demands = Demands::new(move || drop(count.fetch_add(1, Ordering::Relaxed)));
+        let demands = Demands::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
         assert_eq!(demands.lowest(), None);
         let first = demands.add(800_000);
         let second = demands.add(500_000);
@@ -120,6 +124,9 @@ mod tests {
         let first = demands.add(800_000);
         assert!(demands.suits(400_000, None) && demands.suits(1_600_000, None));
         assert!(!demands.suits(300_000, None) && !demands.suits(2_000_000, None));
-        assert!(demands.suits(100_000, Some(&first)), "alone it may want anything");
+        assert!(
+            demands.suits(100_000, Some(&first)),
+            "alone it may want anything"
+        );
     }
 }

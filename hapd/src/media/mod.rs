@@ -37,6 +37,7 @@ pub mod source;
 mod srtp_sink;
 mod status;
 mod switch;
+mod talkback;
 mod track;
 mod tracks;
 mod transcode;
@@ -45,14 +46,15 @@ mod video;
 pub use camera::Camera;
 pub use params::{
     AudioParams, CameraSource, H264Level, H264Profile, MediaEndpoint, MediaError, Passthrough,
-    RtspTransport, SALT_LENGTH, Secret, SessionEndpoints, Source, Talkback, SrtpKey, SrtpSuite, VideoChange,
-    VideoParams,
+    RtspTransport, SALT_LENGTH, Secret, SessionEndpoints, Source, SrtpKey, SrtpSuite, Talkback,
+    VideoChange, VideoParams,
 };
 pub use running::live_pipelines;
 pub use session::{Session, SessionEvent, SessionStats};
 pub use snapshot::{Snapshot, SnapshotKind};
 pub use srtp_sink::StreamStats;
 pub use status::{AudioInfo, State, Status, VideoInfo};
+pub use talkback::Loudness;
 
 /// Makes GStreamer and the elements of this project known to the process. Called where it is needed; calling it earlier
 /// saves the first viewer that time.

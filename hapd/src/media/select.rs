@@ -68,7 +68,8 @@ pub(super) fn choose(
     };
     // Not up again at once: what went down went down for a reason.
     let upwards = |current| matches!(chosen, Choice::Own(index) if is_better(index, current));
-    let stays = current.filter(|&current| upwards(current) && !settled && is_possible(current, &own));
+    let stays =
+        current.filter(|&current| upwards(current) && !settled && is_possible(current, &own));
     Some(stays.unwrap_or(chosen))
 }
 
@@ -98,12 +99,12 @@ fn origin(encodings: &[Encoding], wanted: &VideoParams) -> Option<usize> {
     let delivers = |index: &usize| encodings[*index].info.is_some();
     let large_enough = |index: &usize| {
         encodings[*index].info.as_ref().is_some_and(|info| {
-            info.width >= wanted.width.into() && info.height >= wanted.height.into()
+            info.width >= u32::from(wanted.width) && info.height >= u32::from(wanted.height)
         })
     };
     let mut delivering = (0..encodings.len()).filter(delivers);
     let first = delivering.next()?;
-    Some(delivering.filter(large_enough).next_back().unwrap_or(first))
+    Some(delivering.rfind(large_enough).unwrap_or(first))
 }
 
 /// `Ok` if the source's own video will do for the viewer, else why not.
@@ -206,14 +207,22 @@ mod tests {
         }
     }
 
-    fn chosen(encodings: &[Encoding], limit: Limit, current: Option<Choice>, settled: bool) -> Choice {
+    fn chosen(
+        encodings: &[Encoding],
+        limit: Limit,
+        current: Option<Choice>,
+        settled: bool,
+    ) -> Choice {
         let policy = Passthrough::Auto;
         choose(encodings, &wanted(), policy, limit, current, settled).unwrap()
     }
 
     #[test]
     fn the_best_encoding_within_the_wish_is_taken() {
-        assert_eq!(chosen(&two(), limit(2000, None), None, true), Choice::Own(0));
+        assert_eq!(
+            chosen(&two(), limit(2000, None), None, true),
+            Choice::Own(0)
+        );
         assert_eq!(chosen(&two(), limit(299, None), None, true), Choice::Own(1));
         let single = &two()[..1];
         assert_eq!(chosen(single, limit(299, None), None, true), Choice::Own(0));
@@ -222,8 +231,14 @@ mod tests {
     #[test]
     fn a_cap_leads_to_the_lower_encoding_and_below_that_to_a_transcode() {
         let now = Some(Choice::Own(0));
-        assert_eq!(chosen(&two(), limit(2000, Some(1000)), now, true), Choice::Own(1));
-        assert_eq!(chosen(&two(), limit(2000, Some(100)), now, true), Choice::Made(0));
+        assert_eq!(
+            chosen(&two(), limit(2000, Some(1000)), now, true),
+            Choice::Own(1)
+        );
+        assert_eq!(
+            chosen(&two(), limit(2000, Some(100)), now, true),
+            Choice::Made(0)
+        );
         let policy = Passthrough::Always;
         let always = choose(&two(), &wanted(), policy, limit(2000, Some(100)), now, true);
         assert_eq!(always, Some(Choice::Own(1)));
@@ -232,25 +247,60 @@ mod tests {
     #[test]
     fn the_way_up_takes_time_and_room() {
         let now = Some(Choice::Own(1));
-        assert_eq!(chosen(&two(), limit(4000, None), now, false), Choice::Own(1));
+        assert_eq!(
+            chosen(&two(), limit(4000, None), now, false),
+            Choice::Own(1)
+        );
         assert_eq!(chosen(&two(), limit(4000, None), now, true), Choice::Own(0));
-        assert_eq!(chosen(&two(), limit(4000, Some(2100)), now, true), Choice::Own(1));
-        assert_eq!(chosen(&two(), limit(4000, Some(2600)), now, true), Choice::Own(0));
-        let made = Some(Choice::Made(0));
-        assert_eq!(chosen(&two(), limit(4000, Some(600)), made, false), made.unwrap());
-        assert_eq!(chosen(&two(), limit(4000, Some(600)), made, true), Choice::Own(1));
+        assert_eq!(
+            chosen(&two(), limit(4000, Some(2100)), now, true),
+            Choice::Own(1)
+        );
+        assert_eq!(
+            chosen(&two(), limit(4000, Some(2600)), now, true),
+            Choice::Own(0)
+        );
+        let made = Choice::Made(0);
+        assert_eq!(
+            chosen(&two(), limit(4000, Some(600)), Some(made), false),
+            made
+        );
+        assert_eq!(
+            chosen(&two(), limit(4000, Some(600)), Some(made), true),
+            Choice::Own(1)
+        );
     }
 
     #[test]
     fn transcodes_are_made_from_the_smallest_that_is_large_enough() {
-        let encodings = [encoding(1920, 1080, 4000), encoding(1280, 720, 2000), encoding(640, 360, 400)];
+        let encodings = [
+            encoding(1920, 1080, 4000),
+            encoding(1280, 720, 2000),
+            encoding(640, 360, 400),
+        ];
         let never = |encodings: &[Encoding]| {
-            choose(encodings, &wanted(), Passthrough::Never, Limit::default(), None, true)
+            choose(
+                encodings,
+                &wanted(),
+                Passthrough::Never,
+                Limit::default(),
+                None,
+                true,
+            )
         };
         assert_eq!(never(&encodings), Some(Choice::Made(1)));
-        let silent = Encoding { info: None, bitrate: None };
-        assert_eq!(never(&[encodings[0].clone(), silent.clone()]), Some(Choice::Made(0)));
-        assert_eq!(never(&[silent.clone(), encodings[2].clone()]), Some(Choice::Made(1)));
+        let silent = Encoding {
+            info: None,
+            bitrate: None,
+        };
+        assert_eq!(
+            never(&[encodings[0].clone(), silent.clone()]),
+            Some(Choice::Made(0))
+        );
+        assert_eq!(
+            never(&[silent.clone(), encodings[2].clone()]),
+            Some(Choice::Made(1))
+        );
         assert_eq!(never(&[silent]), None);
     }
 

@@ -23,6 +23,7 @@ use super::sound::{self, Origin, Sound};
 use super::srtp_sink::{self, StreamStats};
 use super::status::State;
 use super::switch::{Switch, Turn};
+use super::talkback::Voice;
 use super::video::{Attached, Video};
 
 /// How often the controller's reports are looked at.
@@ -103,8 +104,11 @@ impl Session {
         let (events, receiver) = async_mpsc::unbounded_channel();
         let counted = Arc::<Counted>::default();
         let pipeline = new_pipeline(&sender);
-        let video = add_leg(&pipeline, VIDEO, endpoints.local, &endpoints.video, &sender)?;
-        let audio = add_leg(&pipeline, AUDIO, endpoints.local, &endpoints.audio, &sender)?;
+        let voice = Arc::new(camera.talkback.voice());
+        let leg =
+            |name, endpoint| add_leg(&pipeline, name, endpoints.local, endpoint, &sender, &voice);
+        let video = leg(VIDEO, &endpoints.video)?;
+        let audio = leg(AUDIO, &endpoints.audio)?;
         open_ports(&pipeline, &inbox)?;
         let sinks = [video.1, audio.1];
         let ports = [
@@ -125,6 +129,7 @@ impl Session {
             active: true,
             heard: false,
             counted: counted.clone(),
+            voice,
             alive: Arc::new(()),
         };
         let spawned = thread::Builder::new()
@@ -236,6 +241,37 @@ fn new_pipeline(sender: &mpsc::Sender<Msg>) -> Running {
     })
 }
 
+/// Leads what the viewer says to the camera's loudspeaker.
+fn lead_voice(pipeline: &Running, sink: &gst::Element, voice: &Arc<Voice>) {
+    let (pipeline, voice) = (pipeline.downgrade(), Arc::downgrade(voice));
+    sink.connect_pad_added(move |_, pad| {
+        let Some(pipeline) = pipeline.upgrade() else {
+            return;
+        };
+        let voice = voice.clone();
+        let end = gst_app::AppSink::builder()
+            .sync(false)
+            .async_(false)
+            .build();
+        let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |end| {
+            let sample = end.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            if let Some(voice) = voice.upgrade() {
+                voice.speak(&sample);
+            }
+            Ok(gst::FlowSuccess::Ok)
+        });
+        end.set_callbacks(callbacks.build());
+        let linked = pipeline.add(&end).is_ok()
+            && end.sync_state_with_parent().is_ok()
+            && end
+                .static_pad("sink")
+                .is_some_and(|sink| pad.link(&sink).is_ok());
+        if !linked {
+            tracing::warn!("what a viewer says is not heard: the pipeline cannot take it");
+        }
+    });
+}
+
 /// Adds a ring source and its `hapsrtpsink`.
 fn add_leg(
     pipeline: &Running,
@@ -243,6 +279,7 @@ fn add_leg(
     local: IpAddr,
     endpoint: &MediaEndpoint,
     sender: &mpsc::Sender<Msg>,
+    voice: &Arc<Voice>,
 ) -> Result<(Switch, gst::Element), MediaError> {
     let sink = srtp_sink::make(name, local, endpoint)?;
     let source = Source::new(&format!("{name}-in"));
@@ -250,7 +287,9 @@ fn add_leg(
         .add_many([source.upcast_ref(), &sink])
         .and_then(|()| source.link(&sink));
     linked.map_err(|e| MediaError::Ports(e.to_string()))?;
-    if name == VIDEO {
+    if name == AUDIO {
+        lead_voice(pipeline, &sink, voice);
+    } else {
         watch_key_unit_requests(&source, sender.clone());
         watch_cap(&sink, sender.clone());
     }
@@ -296,9 +335,9 @@ fn open_ports(pipeline: &Running, inbox: &mpsc::Receiver<Msg>) -> Result<(), Med
     ))
 }
 
-/// Which sound.
+/// Which sound the viewer hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Voice {
+enum Hearing {
     Own,
     Made(u32),
 }
@@ -310,13 +349,15 @@ struct Actor {
     sender: mpsc::Sender<Msg>,
     events: async_mpsc::UnboundedSender<SessionEvent>,
     video: Video,
-    audio: Leg<Voice>,
+    audio: Leg<Hearing>,
     sinks: [gst::Element; 2],
     /// What the controller wants to hear; `None` before the start.
     started: Option<Option<AudioParams>>,
     active: bool,
     heard: bool,
     counted: Arc<Counted>,
+    /// What the viewer says, as long as it is there.
+    voice: Arc<Voice>,
     /// Listeners elsewhere live as long.
     alive: Arc<()>,
 }
@@ -360,6 +401,7 @@ impl Actor {
     }
 
     fn look(&mut self) {
+        self.voice.look();
         if self.video.look(Instant::now()) {
             self.choose_video();
         }
@@ -463,18 +505,20 @@ impl Actor {
         };
         let camera = &self.camera;
         let choice = match sound::origin(&camera.tracks) {
-            Origin::Passthrough => Voice::Own,
-            Origin::Encoder => Voice::Made(opus_kbps(params)),
+            Origin::Passthrough => Hearing::Own,
+            Origin::Encoder => Hearing::Made(opus_kbps(params)),
         };
         if !self.active || self.audio.choice() == Some(&choice) {
             return;
         }
         let feed = match choice {
-            Voice::Own => Feed::Own(camera.tracks.audio.clone()),
-            Voice::Made(kbps) => Feed::Made(camera.sounds.get(&kbps, &camera.tracks, |_| Sound {
-                tracks: camera.tracks.clone(),
-                kbps,
-            })),
+            Hearing::Own => Feed::Own(camera.tracks.audio.clone()),
+            Hearing::Made(kbps) => {
+                Feed::Made(camera.sounds.get(&kbps, &camera.tracks, |_| Sound {
+                    tracks: camera.tracks.clone(),
+                    kbps,
+                }))
+            }
         };
         self.audio.attach(choice, feed);
     }

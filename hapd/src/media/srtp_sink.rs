@@ -141,6 +141,7 @@ pub(super) fn stats(sink: &gst::Element) -> StreamStats {
         rtcp_received: count("rtcp-received"),
         send_errors: count("send-errors"),
         packets_lost: stats.get("packets-lost").unwrap_or(0),
+        fraction_lost: stats.get("fraction-lost").unwrap_or(0.0),
         last_rtcp: Some(count("last-rtcp-age-ms"))
             .filter(|ms| *ms != u64::MAX)
             .map(Duration::from_millis),

@@ -75,7 +75,9 @@ impl Video {
     /// Begins with what the controller selected.
     pub(super) fn start(&mut self, params: VideoParams) {
         srtp_sink::set_video(&self.sink, &params);
-        self.sink.set_property("min-bitrate", LEAST_BITRATE);
+        if self.sink.has_property("min-bitrate") {
+            self.sink.set_property("min-bitrate", LEAST_BITRATE);
+        }
         self.adaptation = Adaptation::new(params.max_bitrate_kbps);
         self.wanted = Some(params);
     }
@@ -115,7 +117,8 @@ impl Video {
         };
         let sending = (stats.bytes.saturating_sub(bytes) * 8) as f64 / passed;
         let before = self.adaptation.hard();
-        self.adaptation.report(stats.fraction_lost, sending as u64, now);
+        self.adaptation
+            .report(stats.fraction_lost, sending as u64, now);
         let after = self.adaptation.hard();
         if before != after {
             let camera = &self.camera.source.name;
