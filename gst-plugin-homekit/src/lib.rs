@@ -1,12 +1,15 @@
 //! GStreamer elements for HomeKit cameras.
 //!
+//! - [`haprtcpfb`]: the RTCP feedback rules of a camera beside an existing `rtpbin`.
 //! - [`hapsrtpsink`]: H.264 or Opus to a HomeKit controller, by SRTP over UDP, with RTCP.
 //!
 //! As a plugin this is `libgsthomekit.so`; as a Rust library, [`plugin_register_static`] makes the elements
 //! known to the process.
 
+pub mod haprtcpfb;
 pub mod hapsrtpsink;
 pub mod ring;
+mod upstream;
 
 pub use plugin::plugin_register_static;
 
@@ -14,6 +17,7 @@ mod plugin {
     #![expect(missing_docs, reason = "the macro documents nothing")]
 
     fn init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+        crate::haprtcpfb::register(plugin)?;
         crate::hapsrtpsink::register(plugin)
     }
 
