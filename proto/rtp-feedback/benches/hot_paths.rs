@@ -1,6 +1,6 @@
 //! What a stream that is sent asks of its RTCP session.
 
-#[path = "../../benches/hot_paths.rs"]
+#[path = "../../hot_paths.rs"]
 mod hot_paths;
 
 use std::time::{Duration, Instant};

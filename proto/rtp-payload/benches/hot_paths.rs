@@ -1,6 +1,6 @@
 //! Access units to payloads and back, as for 1080p at 4 Mbit/s.
 
-#[path = "../../benches/hot_paths.rs"]
+#[path = "../../hot_paths.rs"]
 mod hot_paths;
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! SRTP and SRTCP packets in place, both ways.
 
-#[path = "../../benches/hot_paths.rs"]
+#[path = "../../hot_paths.rs"]
 mod hot_paths;
 
 use hot_paths::{HotPath, run};
