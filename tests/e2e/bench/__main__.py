@@ -20,6 +20,7 @@ SECTIONS = {
     "start": "Start write to first key frame, warm and cold",
     "memory": "memory per idle camera and per viewer",
     "growth": "1 to 10 viewers, 1 to 50 cameras",
+    "micro": "nanoseconds of the hot paths, by criterion",
     "instructions": "instructions of the hot paths, beside the baseline",
 }
 
