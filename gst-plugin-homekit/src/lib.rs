@@ -1,14 +1,17 @@
 //! GStreamer elements for HomeKit cameras.
 //!
 //! - [`hapring`]: the newest pictures of an encoding in memory, for readers that come and go.
+//! - [`haprtcpfb`]: the RTCP feedback rules of a camera beside an existing `rtpbin`.
 //! - [`hapsrtpsink`]: H.264 or Opus to a HomeKit controller, by SRTP over UDP, with RTCP.
 //!
 //! As a plugin this is `libgsthomekit.so`; as a Rust library, [`plugin_register_static`] makes the elements
 //! known to the process.
 
 pub mod hapring;
+pub mod haprtcpfb;
 pub mod hapsrtpsink;
 pub mod ring;
+mod upstream;
 
 pub use plugin::plugin_register_static;
 
@@ -17,6 +20,7 @@ mod plugin {
 
     fn init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
         crate::hapring::register(plugin)?;
+        crate::haprtcpfb::register(plugin)?;
         crate::hapsrtpsink::register(plugin)
     }
 

@@ -23,7 +23,7 @@ use super::socket::Socket;
 use super::state::{Running, State};
 use super::stream::Stream;
 use super::transmit::{Frame, Outbox};
-use super::{properties, stats};
+use super::{properties, stats, talkback};
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -44,6 +44,9 @@ pub struct HapSrtpSink {
     pub(super) outbox: Mutex<Outbox>,
     /// RTCP on its way.
     pub(super) report: Mutex<SendBuffer>,
+    /// Sound of the controller on its way.
+    pub(super) talkback: Arc<talkback::Queue>,
+    pub(super) talkback_pad: Mutex<Option<gst::Pad>>,
     pub(super) max_bitrate: AtomicU32,
 }
 
@@ -78,7 +81,7 @@ impl ObjectImpl for HapSrtpSink {
             "bind-port" => u32::from(self.bound_port()).to_value(),
             "ssrc" => self.ssrc().to_value(),
             "max-bitrate" => self.max_bitrate.load(Ordering::Relaxed).to_value(),
-            "stats" => stats::structure(self.state().stream.as_ref(), Instant::now()).to_value(),
+            "stats" => self.statistics().to_value(),
             name => self.settings().get(name),
         }
     }
@@ -92,7 +95,7 @@ impl ElementImpl for HapSrtpSink {
             gst::subclass::ElementMetadata::new(
                 "HomeKit SRTP sink",
                 "Sink/Network",
-                "Sends H.264 or Opus to a HomeKit controller by SRTP, with RTCP on the same port",
+                "Sends video or audio to a HomeKit controller by SRTP, with RTCP on the same port",
                 "The gst-plugin-homekit authors",
             )
         });
@@ -107,9 +110,23 @@ impl ElementImpl for HapSrtpSink {
                 gst::PadPresence::Always,
                 &Input::template(),
             );
-            vec![sink.expect("direction, presence and caps are valid")]
+            let sink = sink.expect("direction, presence and caps are valid");
+            vec![sink, talkback::template()]
         });
         &TEMPLATES
+    }
+
+    /// Sending waits for those before it, not for those that play what the controller says.
+    fn send_event(&self, event: gst::Event) -> bool {
+        let gst::EventView::Latency(latency) = event.view() else {
+            return self.parent_send_event(event);
+        };
+        let mut query = gst::query::Latency::new();
+        let ours = match self.obj().sink_pad().peer_query(&mut query) {
+            true => query.result().1,
+            false => latency.latency(),
+        };
+        self.parent_send_event(gst::event::Latency::new(ours.min(latency.latency())))
     }
 
     fn change_state(
@@ -172,7 +189,10 @@ impl BaseSinkImpl for HapSrtpSink {
 
     fn event(&self, event: gst::Event) -> bool {
         match event.view() {
-            gst::EventView::Eos(_) => self.finish(),
+            gst::EventView::Eos(_) => {
+                self.finish();
+                self.talkback.end();
+            }
             gst::EventView::FlushStop(_) => {
                 if let Some(stream) = &mut self.state().stream {
                     stream.begin_anew();
@@ -195,6 +215,12 @@ impl HapSrtpSink {
 
     pub(super) fn moment(&self) -> Moment {
         Moment::present(|| self.obj().current_running_time())
+    }
+
+    fn statistics(&self) -> gst::Structure {
+        let dropped = self.talkback.dropped();
+        let state = self.state();
+        stats::structure(state.stream.as_ref(), dropped, Instant::now())
     }
 
     fn bound_port(&self) -> u16 {
@@ -256,6 +282,7 @@ impl HapSrtpSink {
         self.state().peer = None;
         let thread = lock(&self.thread).take();
         drop(thread);
+        self.remove_talkback_pad();
     }
 
     /// Resolves `host`, which may take its time: with nothing locked.

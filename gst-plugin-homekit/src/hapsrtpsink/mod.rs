@@ -96,6 +96,7 @@
 use gst::glib;
 use gst::prelude::*;
 
+mod audio;
 mod events;
 mod imp;
 mod media;
@@ -106,14 +107,17 @@ mod pacer;
 mod payloader;
 mod properties;
 mod receive_thread;
+mod reception;
 mod send_buffer;
 mod settings;
 mod socket;
 mod state;
 mod stats;
 mod stream;
+mod talkback;
 mod timeline;
 mod transmit;
+mod video;
 
 glib::wrapper! {
     /// The element `hapsrtpsink`.

@@ -1,6 +1,6 @@
 //! From RTP payloads to SRTP packets.
 
-use rtp_payload::{HEADER_LEN, Header};
+use rtp_payload::{Extension, Header};
 use srtp::{MasterKey, RTCP_OVERHEAD, RTP_OVERHEAD, Sender};
 
 use super::send_buffer::SendBuffer;
@@ -39,6 +39,7 @@ impl Outgoing {
         &mut self,
         marker: bool,
         timestamp: u32,
+        extension: Option<&Extension>,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), srtp::Error> {
         let header = Header {
@@ -51,9 +52,10 @@ impl Outgoing {
         let mut payload = 0;
         self.packets.push(|out| {
             let start = out.len();
-            out.extend(header.to_bytes());
+            header.write_to(extension, out);
+            let begin = out.len();
             write(out);
-            payload = out.len() - start - HEADER_LEN;
+            payload = out.len() - begin;
             protect(out, start, RTP_OVERHEAD, |packet, len| {
                 self.protect.protect_rtp_in_place(packet, len)
             })
@@ -119,10 +121,16 @@ mod tests {
         let key = MasterKey::new(Suite::default(), &[1; 16], &[2; 14]).unwrap();
         let mut outgoing = Outgoing::new(7, 0xffff, &key);
         outgoing.payload_type = 99;
-        outgoing.push(false, 10, |out| out.extend(b"one")).unwrap();
-        outgoing.push(true, 10, |out| out.extend(b"two")).unwrap();
+        outgoing
+            .push(false, 10, None, |out| out.extend(b"one"))
+            .unwrap();
+        outgoing
+            .push(true, 10, None, |out| out.extend(b"two"))
+            .unwrap();
         outgoing.skip();
-        outgoing.push(true, 20, |out| out.extend(b"fou")).unwrap();
+        outgoing
+            .push(true, 20, None, |out| out.extend(b"fou"))
+            .unwrap();
 
         let mut receiver = Receiver::new(&key);
         let mut seen = Vec::new();

@@ -86,7 +86,8 @@ fn stream() -> Vec<ParamSpec> {
         uint!(
             "clock-rate",
             "Clock rate",
-            "RTP clock of Opus in Hz: the negotiated sample rate; 0 = 48000",
+            "RTP clock of audio in Hz: the negotiated sample rate; 0 = 48000 for Opus, that of the \
+             caps for AAC-ELD",
         )
         .maximum(192_000)
         .mutable_ready()
@@ -94,10 +95,27 @@ fn stream() -> Vec<ParamSpec> {
         uint!(
             "packet-time",
             "Packet time",
-            "Duration of an Opus packet in ms; 0 = as the packets come",
+            "Duration of an audio packet in ms; 0 = as the packets come",
         )
         .maximum(120)
         .mutable_ready()
+        .build(),
+        uint!(
+            "cvo-id",
+            "CVO id",
+            "Negotiated id of the header extension for the orientation of video; 0 = none",
+        )
+        .maximum(14)
+        .mutable_playing()
+        .build(),
+        uint!(
+            "video-orientation",
+            "Video orientation",
+            "How a receiver has to turn pictures, where cvo-id is set: 0 to 3 quarter turns \
+             clockwise, + 4 to mirror them, + 8 for the back camera (3GPP TS 26.114)",
+        )
+        .maximum(15)
+        .mutable_playing()
         .build(),
         glib::ParamSpecBoolean::builder("active")
             .nick("Active")
@@ -158,11 +176,25 @@ fn rate() -> Vec<ParamSpec> {
         .mutable_playing()
         .build(),
         uint!(
+            "min-bitrate",
+            "Minimum bitrate",
+            "Least bitrate that can be done, in bit/s: a TMMBR for less is answered with this",
+        )
+        .mutable_playing()
+        .build(),
+        uint!(
             "max-bitrate",
             "Maximum bitrate",
             "What the controller asked for by TMMBR, in bit/s; 0 = nothing",
         )
         .read_only()
+        .build(),
+        uint!(
+            "key-frame-interval",
+            "Key frame interval",
+            "Longest time between key frames in ms, counted anew from each; 0 = the encoder's own",
+        )
+        .mutable_playing()
         .build(),
     ]
 }

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use gst::glib;
 use gst::prelude::*;
+use rtp_payload::Orientation;
 use srtp::{KeyError, MasterKey};
 use zeroize::Zeroizing;
 
 use super::SrtpSuite;
 use super::pacer::Pace;
-use super::stream::{Stream, StreamConfig};
+use super::stream::{Stream, StreamConfig, Turned};
 
 /// Values of the properties. Has no `Debug`: it holds keys.
 pub(crate) struct Settings {
@@ -35,13 +36,17 @@ pub(crate) struct Settings {
     pub(crate) active: bool,
     pub(crate) pacing: f64,
     pub(crate) target_bitrate: u32,
+    pub(crate) min_bitrate: u32,
+    pub(crate) key_frame_interval: u32,
+    pub(crate) cvo_id: u8,
+    /// The byte of 3GPP TS 26.114.
+    pub(crate) video_orientation: u8,
 }
 
 pub(crate) const DEFAULT_MTU: u32 = 1378;
 pub(crate) const DEFAULT_PACING: f64 = 8.0;
 pub(crate) const DEFAULT_RTCP_INTERVAL: u32 = 500;
 pub(crate) const DEFAULT_RTCP_TIMEOUT: u32 = 30_000;
-pub(crate) const DEFAULT_OPUS_CLOCK_RATE: u32 = 48_000;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -66,6 +71,10 @@ impl Default for Settings {
             active: true,
             pacing: DEFAULT_PACING,
             target_bitrate: 0,
+            min_bitrate: 0,
+            key_frame_interval: 0,
+            cvo_id: 0,
+            video_orientation: 0,
         }
     }
 }
@@ -98,13 +107,27 @@ impl Settings {
             remote_ssrc: nonzero(self.remote_ssrc),
             payload_type: Some(self.payload_type).filter(|&pt| pt != 0),
             mtu: self.mtu as usize,
-            opus_clock_rate: nonzero(self.clock_rate).unwrap_or(DEFAULT_OPUS_CLOCK_RATE),
+            audio_clock_rate: nonzero(self.clock_rate),
             packet_time: nonzero(self.packet_time).map(|ms| Duration::from_millis(ms.into())),
             canonical_name: self.canonical_name(),
             report_interval: self.report_interval(),
             silence_timeout: self.silence_timeout(),
             active: self.active,
             pace: self.pace(),
+            min_bitrate: self.min_bitrate,
+            key_frame_interval: self.key_frame_interval(),
+            orientation: self.orientation(),
+        }
+    }
+
+    fn key_frame_interval(&self) -> Option<Duration> {
+        nonzero(self.key_frame_interval).map(|ms| Duration::from_millis(ms.into()))
+    }
+
+    fn orientation(&self) -> Turned {
+        Turned {
+            id: self.cvo_id,
+            orientation: Orientation::from_byte(self.video_orientation),
         }
     }
 
@@ -119,12 +142,15 @@ impl Settings {
     pub(crate) fn apply(&self, property: &str, stream: &mut Stream) {
         let session = stream.session_mut();
         match property {
-            "remote-ssrc" => session.set_remote_ssrc(nonzero(self.remote_ssrc)),
+            "remote-ssrc" => stream.set_remote_ssrc(nonzero(self.remote_ssrc)),
             "rtcp-interval" => session.set_report_interval(self.report_interval()),
             "rtcp-timeout" => session.set_silence_timeout(self.silence_timeout()),
             "active" => stream.set_active(self.active, Instant::now()),
             "mtu" => stream.set_mtu(self.mtu as usize),
             "pacing" | "target-bitrate" => stream.set_pace(self.pace()),
+            "min-bitrate" => session.set_bitrate_range(self.min_bitrate.max(1).into(), None),
+            "key-frame-interval" => session.set_key_frame_interval(self.key_frame_interval()),
+            "cvo-id" | "video-orientation" => stream.set_orientation(self.orientation()),
             _ => {}
         }
     }
@@ -168,6 +194,10 @@ impl Settings {
             "cname" => self.canonical_name = text(value),
             "pacing" => self.pacing = value.get().unwrap_or_default(),
             "target-bitrate" => self.target_bitrate = number(value),
+            "min-bitrate" => self.min_bitrate = number(value),
+            "key-frame-interval" => self.key_frame_interval = number(value),
+            "cvo-id" => self.cvo_id = number(value) as u8,
+            "video-orientation" => self.video_orientation = number(value) as u8,
             "active" => self.active = value.get().unwrap_or_default(),
             _ => unreachable!("GObject passes on known properties only"),
         }
@@ -193,6 +223,10 @@ impl Settings {
             "cname" => self.canonical_name.to_value(),
             "pacing" => self.pacing.to_value(),
             "target-bitrate" => self.target_bitrate.to_value(),
+            "min-bitrate" => self.min_bitrate.to_value(),
+            "key-frame-interval" => self.key_frame_interval.to_value(),
+            "cvo-id" => u32::from(self.cvo_id).to_value(),
+            "video-orientation" => u32::from(self.video_orientation).to_value(),
             "active" => self.active.to_value(),
             _ => unreachable!("GObject asks for readable properties only"),
         }

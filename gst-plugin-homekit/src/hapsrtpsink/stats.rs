@@ -5,11 +5,16 @@ use std::time::Instant;
 use super::stream::Stream;
 
 /// Statistics of `stream`, or all zero where there is none.
-pub(crate) fn structure(stream: Option<&Stream>, now: Instant) -> gst::Structure {
+pub(crate) fn structure(
+    stream: Option<&Stream>,
+    talkback_dropped: u64,
+    now: Instant,
+) -> gst::Structure {
     let counters = stream.map(|s| *s.counters()).unwrap_or_default();
     let rtcp = stream
         .map(|s| *s.session().statistics())
         .unwrap_or_default();
+    let received = stream.and_then(Stream::reception).map(|r| r.statistics());
     let report = rtcp.last_report.unwrap_or_default();
     let trip = rtcp.round_trip_time.unwrap_or_default();
     let age = rtcp
@@ -32,10 +37,17 @@ pub(crate) fn structure(stream: Option<&Stream>, now: Instant) -> gst::Structure
         .field("pace-raised", counters.pace_raised)
         .field("rtcp-received", rtcp.rtcp_received)
         .field("rtcp-rejected", counters.rtcp_rejected)
+        .field("rtp-rejected", counters.rtp_rejected)
         .field("rtp-ignored", counters.rtp_ignored)
+        .field("talkback-packets", counters.talkback_packets)
+        .field("talkback-lost", received.map_or(0, |r| r.lost()))
+        .field("talkback-jitter", received.map_or(0, |r| r.jitter()))
+        .field("talkback-dropped", talkback_dropped)
         .field("pli-received", rtcp.picture_losses)
+        .field("pli-ignored", rtcp.picture_losses_ignored)
         .field("fir-received", rtcp.full_intra_requests)
         .field("tmmbr-received", rtcp.max_bitrate_requests)
+        .field("tstr-received", rtcp.trade_off_requests)
         .field("nack-received", rtcp.nacked_packets)
         .field("fraction-lost", f64::from(report.fraction_lost) / 256.0)
         .field("packets-lost", report.cumulative_lost)

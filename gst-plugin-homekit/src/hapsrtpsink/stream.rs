@@ -6,14 +6,15 @@
 use std::time::{Duration, Instant};
 
 use rtp_feedback::{Event, ReportTime, SenderConfig, SenderSession, is_rtcp};
-use rtp_payload::HEADER_LEN;
+use rtp_payload::{HEADER_LEN, Orientation, Packet};
 use srtp::{MasterKey, RTP_OVERHEAD, Receiver};
 
-use super::media::{Input, Kind};
+use super::media::{Codec, Input};
 use super::moment::Moment;
 use super::outgoing::Outgoing;
 use super::pacer::Pace;
 use super::payloader::{ConfigureError, Payloaded, Payloader};
+use super::reception::{Reception, talkback_clock_rate};
 use super::send_buffer::SendBuffer;
 use super::timeline::Timeline;
 
@@ -25,9 +26,9 @@ pub(crate) struct StreamConfig {
     pub(crate) payload_type: Option<u8>,
     /// Largest UDP payload.
     pub(crate) mtu: usize,
-    /// RTP clock of Opus.
-    pub(crate) opus_clock_rate: u32,
-    /// Duration of an Opus packet; `None`: as they come.
+    /// RTP clock of audio; `None`: that of the codec.
+    pub(crate) audio_clock_rate: Option<u32>,
+    /// Duration of an audio packet; `None`: as they come.
     pub(crate) packet_time: Option<Duration>,
     pub(crate) canonical_name: String,
     pub(crate) report_interval: Duration,
@@ -35,6 +36,38 @@ pub(crate) struct StreamConfig {
     /// Whether media go out; RTCP always does.
     pub(crate) active: bool,
     pub(crate) pace: Pace,
+    /// Least bitrate that can be done, in bit/s.
+    pub(crate) min_bitrate: u32,
+    /// `None`: the encoder's own.
+    pub(crate) key_frame_interval: Option<Duration>,
+    pub(crate) orientation: Turned,
+}
+
+/// How a receiver has to turn the pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Turned {
+    /// Negotiated id of the header extension; 0: none was.
+    pub(crate) id: u8,
+    pub(crate) orientation: Orientation,
+}
+
+/// What a datagram was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    /// Nothing that anybody else has to see.
+    Done,
+    /// Sound of the controller: an RTP packet of this length, decrypted in place.
+    Talkback { len: usize },
+}
+
+/// What the controller's sound is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Talkback {
+    pub(crate) codec: Codec,
+    pub(crate) payload_type: u8,
+    pub(crate) clock_rate: u32,
+    /// Configuration of AAC-ELD.
+    pub(crate) config: Option<rtp_payload::aac::Config>,
 }
 
 /// Media that were taken to be sent.
@@ -70,6 +103,7 @@ pub(crate) struct Stream {
     outgoing: Outgoing,
     unprotect: Receiver,
     media: Option<Media>,
+    reception: Option<Reception>,
     timestamp_offset: u32,
     /// A key frame waits in `outgoing`.
     key_frame_queued: bool,
@@ -82,6 +116,7 @@ pub(crate) struct Stream {
 struct Media {
     payloader: Payloader,
     timeline: Timeline,
+    aac_config: Option<rtp_payload::aac::Config>,
 }
 
 /// What happened, beside what the session counts.
@@ -102,11 +137,18 @@ pub(crate) struct Counters {
     /// Frames whose pace was raised, lest they be late.
     pub(crate) pace_raised: u64,
     pub(crate) rtcp_rejected: u64,
+    /// RTP of the controller that is forged, replayed, malformed or from another SSRC.
+    pub(crate) rtp_rejected: u64,
+    /// RTP on a video stream, and datagrams that are neither RTP nor RTCP.
     pub(crate) rtp_ignored: u64,
+    pub(crate) talkback_packets: u64,
 }
 
 /// RTP clock of video (RFC 6184 §8.2.1).
 const VIDEO_CLOCK_RATE: u32 = 90_000;
+
+/// RTP clock of Opus (RFC 7587 §4.1), unless another is negotiated.
+const OPUS_CLOCK_RATE: u32 = 48_000;
 
 impl Stream {
     pub(crate) fn new(
@@ -121,6 +163,7 @@ impl Stream {
             unprotect: Receiver::new(remote_key),
             config,
             media: None,
+            reception: None,
             timestamp_offset: lots.timestamp,
             key_frame_queued: false,
             newest: None,
@@ -135,6 +178,7 @@ impl Stream {
         self.config = config;
         self.outgoing.take(&mut SendBuffer::default());
         self.media = None;
+        self.reception = None;
         self.timestamp_offset = timestamp_offset;
         self.key_frame_queued = false;
         self.newest = None;
@@ -160,31 +204,64 @@ impl Stream {
     /// Takes caps, the first or new ones.
     pub(crate) fn configure(&mut self, input: &Input) -> Result<(), ConfigureError> {
         if let Some(media) = &mut self.media {
+            media.aac_config = aac_config(input);
             return media.payloader.configure(input);
         }
-        let kind = input.kind();
-        let payload_limit = payload_limit(self.config.mtu);
-        let payloader = Payloader::new(input, payload_limit, self.config.packet_time)?;
-        let clock_rate = match kind {
-            Kind::Video => VIDEO_CLOCK_RATE,
-            Kind::Audio => self.config.opus_clock_rate,
-        };
-        let timeline = Timeline::new(clock_rate, self.timestamp_offset);
+        let codec = input.codec();
+        let payload_limit = self.payload_limit();
+        let mut payloader = Payloader::new(input, payload_limit, self.config.packet_time)?;
+        let Turned { id, orientation } = self.config.orientation;
+        payloader.set_orientation(id, orientation);
+        let timeline = Timeline::new(self.clock_rate_of(input), self.timestamp_offset);
         let payload_type = self.config.payload_type;
-        self.outgoing.payload_type = payload_type.unwrap_or(kind.default_payload_type());
+        self.outgoing.payload_type = payload_type.unwrap_or(codec.default_payload_type());
         self.media = Some(Media {
             payloader,
             timeline,
+            aac_config: aac_config(input),
         });
         Ok(())
+    }
+
+    fn clock_rate_of(&self, input: &Input) -> u32 {
+        let negotiated = self.config.audio_clock_rate;
+        match input {
+            Input::H264(_) | Input::H265(_) => VIDEO_CLOCK_RATE,
+            Input::Opus { .. } => negotiated.unwrap_or(OPUS_CLOCK_RATE),
+            Input::AacEld { config, .. } => negotiated.unwrap_or(config.sample_rate),
+        }
     }
 
     /// Changes the largest UDP payload from the next buffer on.
     pub(crate) fn set_mtu(&mut self, mtu: usize) {
         self.config.mtu = mtu;
+        self.apply_payload_limit();
+    }
+
+    /// Changes how a receiver has to turn the pictures, from the next one on.
+    pub(crate) fn set_orientation(&mut self, turned: Turned) {
+        self.config.orientation = turned;
         if let Some(media) = &mut self.media {
-            media.payloader.set_payload_limit(payload_limit(mtu));
+            media
+                .payloader
+                .set_orientation(turned.id, turned.orientation);
         }
+        self.apply_payload_limit();
+    }
+
+    fn apply_payload_limit(&mut self) {
+        let limit = self.payload_limit();
+        if let Some(media) = &mut self.media {
+            media.payloader.set_payload_limit(limit);
+        }
+    }
+
+    /// Bytes that are left for the payload of a packet.
+    fn payload_limit(&self) -> usize {
+        let Turned { id, orientation } = self.config.orientation;
+        let extension = orientation.extension(id).map_or(0, |e| e.len());
+        let overhead = HEADER_LEN + RTP_OVERHEAD + extension;
+        self.config.mtu.saturating_sub(overhead)
     }
 
     /// Suspends or resumes the media; they go on with a key frame, which is asked for.
@@ -220,6 +297,7 @@ impl Stream {
         let Media {
             payloader,
             timeline,
+            ..
         } = media;
         let done = payloader.push(data, time, timeline, &mut self.outgoing);
         if done.before_key > 0 {
@@ -235,6 +313,7 @@ impl Stream {
             let Media {
                 payloader,
                 timeline,
+                ..
             } = media;
             let done = payloader.finish(timeline, &mut self.outgoing);
             self.count(done);
@@ -286,6 +365,11 @@ impl Stream {
 
     /// Puts a report into `packets`, in place of what that held, if one is due.
     pub(crate) fn take_report(&mut self, packets: &mut SendBuffer, moment: &Moment) -> bool {
+        if !self.session.is_report_due(moment.now) {
+            return false;
+        }
+        let block = self.reception.as_mut().map(|r| r.report_block(moment.now));
+        self.session.set_reception(block);
         let time = self.report_time(moment);
         let report = self.session.poll_report(moment.now, time);
         report.is_some_and(|report| self.take_rtcp(&report, packets))
@@ -321,20 +405,94 @@ impl Stream {
     }
 
     /// Takes a datagram from the controller, and decrypts it in place.
-    pub(crate) fn handle_datagram(&mut self, datagram: &mut [u8], moment: &Moment) {
+    pub(crate) fn handle_datagram(&mut self, datagram: &mut [u8], moment: &Moment) -> Incoming {
         if !is_rtcp(datagram) {
-            self.counters.rtp_ignored += 1;
-            return;
+            return self.handle_rtp(datagram, moment.now);
         }
         let accepted = match self.unprotect.unprotect_rtcp(datagram) {
-            Ok(len) => {
-                let compound = &datagram[..len];
-                let taken = self.session.handle_input(compound, moment.now, moment.ntp);
-                taken.is_ok()
-            }
+            Ok(len) => self.handle_rtcp(&datagram[..len], moment),
             Err(_) => false,
         };
         self.counters.rtcp_rejected += u64::from(!accepted);
+        Incoming::Done
+    }
+
+    fn handle_rtcp(&mut self, compound: &[u8], moment: &Moment) -> bool {
+        let taken = self.session.handle_input(compound, moment.now, moment.ntp);
+        if let Some(reception) = self.reception.as_mut().filter(|_| taken.is_ok()) {
+            let messages = rtp_feedback::parse(compound).unwrap_or_default();
+            reception.heard(&messages, moment.now);
+        }
+        taken.is_ok()
+    }
+
+    /// Takes sound of the controller. Only an audio stream has a use for RTP.
+    fn handle_rtp(&mut self, datagram: &mut [u8], now: Instant) -> Incoming {
+        let talkback = self.talkback();
+        let Some(talkback) = talkback.filter(|t| is_rtp(datagram, t.payload_type)) else {
+            self.counters.rtp_ignored += 1;
+            return Incoming::Done;
+        };
+        match self.accept_rtp(datagram, &talkback, now) {
+            Some(len) => {
+                self.counters.talkback_packets += 1;
+                Incoming::Talkback { len }
+            }
+            None => {
+                self.counters.rtp_rejected += 1;
+                Incoming::Done
+            }
+        }
+    }
+
+    /// Authenticates and decrypts an RTP packet, and sets its timestamp to the clock of the pad.
+    fn accept_rtp(
+        &mut self,
+        datagram: &mut [u8],
+        talkback: &Talkback,
+        now: Instant,
+    ) -> Option<usize> {
+        let len = self.unprotect.unprotect_rtp(datagram).ok()?;
+        let header = Packet::parse(&datagram[..len]).ok()?.header;
+        if self
+            .config
+            .remote_ssrc
+            .is_some_and(|ssrc| ssrc != header.ssrc)
+        {
+            return None;
+        }
+        let clock_rate = self.clock_rate()?;
+        let reception = self.reception.take();
+        let mut reception = reception
+            .filter(|r| r.ssrc() == header.ssrc)
+            .unwrap_or_else(|| Reception::new(header.ssrc, talkback.codec, clock_rate, now));
+        let timestamp = reception.packet(&header, now);
+        datagram[4..8].copy_from_slice(&timestamp.to_be_bytes());
+        self.reception = Some(reception);
+        Some(len)
+    }
+
+    /// What the controller's sound is, if there can be any: the same as ours.
+    pub(crate) fn talkback(&self) -> Option<Talkback> {
+        let media = self.media.as_ref()?;
+        let codec = media.payloader.codec();
+        (!codec.is_video()).then(|| Talkback {
+            codec,
+            payload_type: self.outgoing.payload_type,
+            clock_rate: talkback_clock_rate(codec, media.timeline.clock_rate()),
+            config: media.aac_config,
+        })
+    }
+
+    /// What was received of the controller's sound.
+    pub(crate) fn reception(&self) -> Option<&Reception> {
+        self.reception.as_ref()
+    }
+
+    /// Changes the controller's source; `None` accepts any.
+    pub(crate) fn set_remote_ssrc(&mut self, ssrc: Option<u32>) {
+        self.config.remote_ssrc = ssrc;
+        self.session.set_remote_ssrc(ssrc);
     }
 
     /// Lets time pass.
@@ -358,8 +516,8 @@ impl Stream {
     }
 
     fn is_video(&self) -> bool {
-        let kind = self.media.as_ref().map(|media| media.payloader.kind());
-        kind == Some(Kind::Video)
+        let codec = self.media.as_ref().map(|media| media.payloader.codec());
+        codec.is_some_and(Codec::is_video)
     }
 
     fn count(&mut self, done: Payloaded) {
@@ -393,19 +551,29 @@ impl Stream {
 }
 
 fn session(config: &StreamConfig, ssrc: u32) -> SenderSession {
-    SenderSession::new(SenderConfig {
+    let mut session = SenderSession::new(SenderConfig {
         ssrc,
         remote_ssrc: config.remote_ssrc,
         canonical_name: config.canonical_name.clone(),
         report_interval: config.report_interval,
         silence_timeout: config.silence_timeout,
-        key_frame_interval: None,
-    })
+        key_frame_interval: config.key_frame_interval,
+    });
+    session.set_bitrate_range(u64::from(config.min_bitrate.max(1)), None);
+    session
 }
 
-/// Bytes that are left for the payload of a packet.
-fn payload_limit(mtu: usize) -> usize {
-    mtu.saturating_sub(HEADER_LEN + RTP_OVERHEAD)
+/// Whether the datagram is RTP of this payload type.
+fn is_rtp(datagram: &[u8], payload_type: u8) -> bool {
+    let second = datagram.get(1).map(|byte| byte & 0x7f);
+    datagram.len() > HEADER_LEN && datagram[0] >> 6 == 2 && second == Some(payload_type)
+}
+
+fn aac_config(input: &Input) -> Option<rtp_payload::aac::Config> {
+    match input {
+        Input::AacEld { config, .. } => Some(*config),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@ use rtp_payload::{Header, Packet, opus};
 use srtp::{Sender, Suite};
 
 use super::*;
+use crate::hapsrtpsink::media::Framing;
 
+const OPUS: Input = Input::Opus { is_rtp: false };
+const OPUS_RTP: Input = Input::Opus { is_rtp: true };
 const OURS: u32 = 0x1111_1111;
 const THEIRS: u32 = 0x2222_2222;
 const SPS: &[u8] = &[0x67, 0x4d, 0x40, 0x1f, 0x80];
@@ -41,7 +44,7 @@ fn config() -> StreamConfig {
         remote_ssrc: Some(THEIRS),
         payload_type: None,
         mtu: 1378,
-        opus_clock_rate: 16_000,
+        audio_clock_rate: Some(16_000),
         packet_time: Some(ms(60)),
         canonical_name: "camera".into(),
         report_interval: ms(500),
@@ -51,6 +54,9 @@ fn config() -> StreamConfig {
             factor: 0.0,
             bitrate: 0,
         },
+        min_bitrate: 0,
+        key_frame_interval: None,
+        orientation: Turned::default(),
     }
 }
 
@@ -94,7 +100,7 @@ impl Bench {
     }
 
     fn video() -> Self {
-        Self::new(&Input::H264ByteStream)
+        Self::new(&Input::H264(Framing::ByteStream))
     }
 
     /// Sets the clocks; the wall clock is 100 s ahead of the running time.
@@ -242,7 +248,7 @@ fn new_caps_go_on_where_the_old_ones_ended() {
     let mut bench = Bench::video();
     bench.push(&key_frame(), 0);
     let record = rtp_payload::h264::codec_data(&[0x67, 0x42, 0xc0, 0x0d, 0x80], PPS).unwrap();
-    let avc = Input::H264Avc { codec_data: record };
+    let avc = Input::H264(Framing::Record(record));
     bench.stream.configure(&avc).unwrap();
     let access_unit = [&[0, 0, 0, 4][..], IDR].concat();
     let sent = bench.rtp(&access_unit, 100);
@@ -250,8 +256,8 @@ fn new_caps_go_on_where_the_old_ones_ended() {
     let expected = [header(102, 14_000, false), header(103, 14_000, true)];
     assert_eq!(headers, expected);
     assert_eq!(sent[0].1[3..8], [0x67, 0x42, 0xc0, 0x0d, 0x80]);
-    let error = bench.stream.configure(&Input::Opus).unwrap_err();
-    assert_eq!(error, ConfigureError::OtherKind);
+    let error = bench.stream.configure(&OPUS).unwrap_err();
+    assert_eq!(error, ConfigureError::OtherCodec);
 }
 
 #[test]
@@ -359,7 +365,7 @@ fn a_bitrate_cap_is_confirmed_in_the_next_packet() {
 
 #[test]
 fn opus_has_the_negotiated_duration_and_clock() {
-    let mut bench = Bench::new(&Input::Opus);
+    let mut bench = Bench::new(&OPUS);
     let mut sent = Vec::new();
     for n in 0..7u8 {
         sent.extend(bench.rtp(&[0x48, n, n], 20 * u64::from(n)));
@@ -381,7 +387,7 @@ fn opus_has_the_negotiated_duration_and_clock() {
 
 #[test]
 fn rtp_input_is_packed_anew() {
-    let mut bench = Bench::new(&Input::H264Rtp);
+    let mut bench = Bench::new(&Input::H264(Framing::Rtp));
     let rtp = |sequence, marker, payload: &[u8]| {
         let header = Header {
             marker,
@@ -406,7 +412,7 @@ fn rtp_input_is_packed_anew() {
 
 #[test]
 fn opus_in_rtp_is_regrouped_too() {
-    let mut bench = Bench::new(&Input::OpusRtp);
+    let mut bench = Bench::new(&OPUS_RTP);
     let mut sent = Vec::new();
     for n in 0..3u8 {
         let header = Header {
@@ -430,7 +436,7 @@ fn frames_that_cannot_be_sent_are_counted() {
     assert_eq!(bench.push(&annex_b(&[IDR]), 0), []);
     assert_eq!(bench.push(b"garbage", 0), []);
     assert_eq!(bench.stream.counters().dropped_invalid, 2);
-    let mut audio = Bench::new(&Input::Opus);
+    let mut audio = Bench::new(&OPUS);
     assert_eq!(audio.push(&[], 0), []);
     assert_eq!(audio.stream.counters().dropped_invalid, 1);
 }
@@ -497,7 +503,10 @@ fn a_restart_never_uses_a_key_stream_twice() {
     let mut bench = Bench::video();
     bench.push(&key_frame(), 0);
     bench.stream.restart(config(), 0);
-    bench.stream.configure(&Input::H264ByteStream).unwrap();
+    bench
+        .stream
+        .configure(&Input::H264(Framing::ByteStream))
+        .unwrap();
     let sent = bench.rtp(&key_frame(), 0);
     assert_eq!(sent[0].0.sequence, 102, "the sequence goes on");
     assert_eq!(sent[0].0.timestamp, 0);

@@ -10,8 +10,11 @@ import platform
 import subprocess
 import sys
 import time
+import traceback
 
 from harness import paths
+
+from .report import Report
 
 SECTIONS = {
     "passthrough": "CPU per viewer of a 1080p30 camera: hapd, GStreamer's elements, ffmpeg",
@@ -20,6 +23,7 @@ SECTIONS = {
     "start": "Start write to first key frame, warm and cold",
     "memory": "memory per idle camera and per viewer",
     "growth": "1 to 10 viewers, 1 to 50 cameras",
+    "micro": "nanoseconds of the hot paths, by criterion",
     "instructions": "instructions of the hot paths, beside the baseline",
 }
 
@@ -62,18 +66,23 @@ def measure(name, options):
     print(f"==> {name}: {SECTIONS[name]}", file=sys.stderr, flush=True)
     begun = time.monotonic()
     section = importlib.import_module(f"bench.{name}")
-    report = asyncio.run(section.run(options, paths.folder(name)))
+    try:
+        report = asyncio.run(section.run(options, paths.folder(name)))
+    except Exception as error:
+        traceback.print_exc()
+        report = Report(f"{name}: FAILED", notes=[f"{type(error).__name__}: {error}"], failed=True)
     print(f"    {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     return report, time.monotonic() - begun
 
 
 def main():
     options = arguments()
-    about, result = machine(), {}
+    about, result, failed = machine(), {}, []
     if options.json != "-":
         print(f"{about['cpu']}, {about['cores']} cores, load {about['load_before']:.2f} before the run\n")
     for name in options.section or SECTIONS:
         report, seconds = measure(name, options)
+        failed += [name] * report.failed
         result[name] = {**report.as_json(), "seconds": round(seconds, 1)}
         if options.json != "-":
             print(report, flush=True)
@@ -83,6 +92,8 @@ def main():
         print()
     elif options.json:
         pathlib.Path(options.json).write_text(json.dumps(document, indent=1) + "\n")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 main()

@@ -92,6 +92,7 @@ class Report:
     tables: list = field(default_factory=list)
     goals: list = field(default_factory=list)
     notes: list = field(default_factory=list)
+    failed: bool = False
 
     def table(self, title, *columns):
         self.tables.append(Table(title, list(columns)))
@@ -110,7 +111,7 @@ class Report:
         return "\n".join(parts) + "\n"
 
     def as_json(self):
-        return {"title": self.title, "notes": self.notes, "tables": [t.as_json() for t in self.tables],
+        return {"title": self.title, "failed": self.failed, "notes": self.notes, "tables": [t.as_json() for t in self.tables],
                 "wanted": [g.as_json() for g in self.goals]}
 
 
