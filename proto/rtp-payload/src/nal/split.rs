@@ -32,19 +32,16 @@ pub(super) fn split(data: &[u8], format: Format, out: &mut Vec<Range<usize>>) ->
 }
 
 fn split_annex_b(data: &[u8], out: &mut Vec<Range<usize>>) -> Result<(), Error> {
-    let Some(mut start) = next_start_code(data, 0) else {
-        return Ok(());
-    };
-    loop {
-        let begin = start + 3;
-        let next = next_start_code(data, begin);
-        push(data, begin..next.unwrap_or(data.len()), out)?;
-        match next {
-            Some(next) => start = next,
-            None => return Ok(()),
-        }
+    let mut codes = memchr::memmem::find_iter(data, &START_CODE).peekable();
+    while let Some(code) = codes.next() {
+        let end = codes.peek().copied().unwrap_or(data.len());
+        push(data, code + START_CODE.len()..end, out)?;
     }
+    Ok(())
 }
+
+/// Of three bytes; a fourth before it is a zero that ends the NAL unit before.
+const START_CODE: [u8; 3] = [0, 0, 1];
 
 /// Adds a NAL unit without the zero bytes that may follow it (H.264 §B.1.1).
 fn push(data: &[u8], nal: Range<usize>, out: &mut Vec<Range<usize>>) -> Result<(), Error> {
@@ -55,19 +52,6 @@ fn push(data: &[u8], nal: Range<usize>, out: &mut Vec<Range<usize>>) -> Result<(
         limit(out.len(), MAX_NAL_UNITS)?;
     }
     Ok(())
-}
-
-/// Position of the next `00 00 01` at or after `from`.
-fn next_start_code(data: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while at + 2 < data.len() {
-        match data[at + 2] {
-            0 => at += 1,
-            1 if data[at] == 0 && data[at + 1] == 0 => return Some(at),
-            _ => at += 3,
-        }
-    }
-    None
 }
 
 fn split_avc(data: &[u8], length_size: usize, out: &mut Vec<Range<usize>>) -> Result<(), Error> {
