@@ -1,12 +1,15 @@
 //! GStreamer elements for HomeKit cameras.
 //!
 //! - [`hapring`]: the newest pictures of an encoding in memory, for readers that come and go.
+//! - [`hapencctl`]: makes an encoder obey a controller's bitrate; [`encoder`] sets it.
 //! - [`haprtcpfb`]: the RTCP feedback rules of a camera beside an existing `rtpbin`.
-//! - [`hapsrtpsink`]: H.264 or Opus to a HomeKit controller, by SRTP over UDP, with RTCP.
+//! - [`hapsrtpsink`]: video or audio to a HomeKit controller, by SRTP over UDP, with RTCP, and its sound back.
 //!
 //! As a plugin this is `libgsthomekit.so`; as a Rust library, [`plugin_register_static`] makes the elements
 //! known to the process.
 
+pub mod encoder;
+pub mod hapencctl;
 pub mod hapring;
 pub mod haprtcpfb;
 pub mod hapsrtpsink;
@@ -20,6 +23,7 @@ mod plugin {
 
     fn init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
         crate::hapring::register(plugin)?;
+        crate::hapencctl::register(plugin)?;
         crate::haprtcpfb::register(plugin)?;
         crate::hapsrtpsink::register(plugin)
     }

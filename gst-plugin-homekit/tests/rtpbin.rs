@@ -67,6 +67,18 @@ fn delay_to(to: u16) -> u16 {
     port
 }
 
+const PAYLOADER: &str = "rtph264pay config-interval=-1 pt=99";
+
+/// The media pass `haprtcpfb` as access units.
+fn before_rtp(options: &str) -> String {
+    format!("haprtcpfb name=fb {options} ! {PAYLOADER}")
+}
+
+/// The media pass `haprtcpfb` in RTP.
+fn in_rtp(options: &str) -> String {
+    format!("{PAYLOADER} ! haprtcpfb name=fb {options}")
+}
+
 /// Encoder, `haprtcpfb` and `rtpbin`.
 struct Sender {
     pipeline: gst::Pipeline,
@@ -75,13 +87,13 @@ struct Sender {
 }
 
 impl Sender {
-    fn start(rtp_out: u16, rtcp_out: u16, rtcp_in: u16, options: &str) -> Self {
+    /// `chain` leads from the encoder to `rtpbin`.
+    fn start(rtp_out: u16, rtcp_out: u16, rtcp_in: u16, chain: &str) -> Self {
         let pipeline = parse(&format!(
             "rtpbin name=rtp rtp-profile=avpf \
              videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=30/1 \
              ! x264enc name=encoder tune=zerolatency speed-preset=ultrafast key-int-max=100000 \
-             ! video/x-h264,stream-format=byte-stream ! haprtcpfb name=fb {options} \
-             ! rtph264pay config-interval=-1 pt=99 ! rtp.send_rtp_sink_0 \
+             ! video/x-h264,stream-format=byte-stream ! {chain} ! rtp.send_rtp_sink_0 \
              rtp.send_rtp_src_0 ! udpsink host=127.0.0.1 port={rtp_out} \
              rtp.send_rtcp_src_0 ! haprtcpfb role=rtcp-out ! udpsink host=127.0.0.1 port={rtcp_out} sync=false async=false \
              udpsrc address=127.0.0.1 port={rtcp_in} caps=application/x-rtcp \
@@ -210,7 +222,7 @@ fn a_pli_of_rtpbin_is_answered_but_not_within_twice_the_round_trip() {
     init();
     let (rtp, rtcp, back) = (free_port(), free_port(), free_port());
     let receiver = Receiver::start(rtp, rtcp, delay_to(back));
-    let sender = Sender::start(rtp, rtcp, back, "");
+    let sender = Sender::start(rtp, rtcp, back, &in_rtp(""));
     let round_trip = || Duration::from_micros(sender.stat("round-trip-time-us"));
     wait_for("a round trip", || round_trip() >= DELAY);
     // The first key frame shall be older than two round trips.
@@ -265,7 +277,12 @@ fn tmmbr_and_tstr_go_upstream_and_are_confirmed() {
     init();
     let (rtp, back) = (free_port(), free_port());
     let controller = Controller::new(back);
-    let sender = Sender::start(rtp, controller.port(), back, "min-bitrate=200000");
+    let sender = Sender::start(
+        rtp,
+        controller.port(),
+        back,
+        &before_rtp("min-bitrate=200000"),
+    );
     let Message::SenderReport { ssrc, .. } = controller.hear()[0] else {
         panic!("a sender report comes first");
     };
@@ -324,8 +341,8 @@ fn key_frames_are_asked_for_after_each_interval() {
     init();
     let (rtp, back) = (free_port(), free_port());
     let controller = Controller::new(back);
-    let options = "key-frame-interval=400";
-    let sender = Sender::start(rtp, controller.port(), back, options);
+    let chain = before_rtp("key-frame-interval=400");
+    let sender = Sender::start(rtp, controller.port(), back, &chain);
     controller.hear();
     let before = sender.asked.load(Ordering::SeqCst);
     std::thread::sleep(Duration::from_millis(2200));
@@ -333,4 +350,39 @@ fn key_frames_are_asked_for_after_each_interval() {
     // Each time a frame or two later than after 400 ms.
     assert!((3..=6).contains(&asked), "{asked}");
     assert!(sender.stat("key-frames") > 3);
+}
+
+#[test]
+fn reports_that_rtpbin_is_late_with_are_made_and_count_what_passed() {
+    init();
+    let (rtp, back) = (free_port(), free_port());
+    let controller = Controller::new(back);
+    let chain = in_rtp("rtcp-interval=100");
+    let sender = Sender::start(rtp, controller.port(), back, &chain);
+    let mut reports = Vec::new();
+    let begin = Instant::now();
+    while reports.len() < 12 {
+        if let Message::SenderReport { info, .. } = controller.hear()[0] {
+            reports.push((begin.elapsed(), info));
+        }
+    }
+    // rtpbin by itself sends one in 250 to 750 ms.
+    let (first, last) = (reports[0], reports[11]);
+    let span = last.0 - first.0;
+    assert!(span < Duration::from_millis(2200), "{span:?}");
+    for pair in reports.windows(2) {
+        let (before, after) = (pair[0].1, pair[1].1);
+        assert!(before.ntp < after.ntp);
+        assert!(before.packets <= after.packets && before.octets <= after.octets);
+        let ntp = (after.ntp.to_bits() - before.ntp.to_bits()) as f64 / f64::from(u32::MAX);
+        let rtp = f64::from(after.rtp_timestamp.wrapping_sub(before.rtp_timestamp)) / 90_000.0;
+        assert!((ntp - rtp).abs() < 0.005, "{ntp} s by NTP, {rtp} s by RTP");
+    }
+    // Thirty pictures a second.
+    let packets = f64::from(last.1.packets - first.1.packets);
+    assert!(
+        packets >= 20.0 * span.as_secs_f64(),
+        "{packets} in {span:?}"
+    );
+    assert!(sender.stat("sender-reports") >= 12);
 }

@@ -30,6 +30,7 @@ presets![
     "ring-two-viewers",
     "rtsp-passthrough-to-viewer",
     "v4l2-to-viewer",
+    "rtpbin-to-viewer",
     "test-source",
     "snapshot"
 ];

@@ -24,6 +24,7 @@ SOUND = {
     "aac": "audio/x-raw,rate=32000,channels=1 ! avenc_aac bitrate=48000 ! aacparse ! rtpmp4gpay name=pay1 pt=97",
     "opus": "audio/x-raw,rate=48000,channels=1 ! opusenc bitrate=24000 ! rtpopuspay name=pay1 pt=97",
 }
+LOUD = 2000
 PAYLOADER = "rtph264pay name=pay0 pt=96 config-interval=-1"
 
 
@@ -31,7 +32,7 @@ def launch(options):
     video = picture(options)
     if options.sound == "none":
         return f"( {video} )"
-    return f"( {video} audiotestsrc is-live=true wave=ticks volume=0.5 ! {SOUND[options.sound]} )"
+    return f"( {video} {options.ticks} ! audio/x-raw,format=S16LE ! identity name=heard ! audioconvert ! {SOUND[options.sound]} )"
 
 
 def picture(options):
@@ -48,7 +49,7 @@ def encoded(options):
     width, height = options.size.split("x")
     return (
         f"videotestsrc is-live=true pattern={options.pattern} ! "
-        f"video/x-raw,format=I420,width={width},height={height},framerate={options.fps}/1 ! "
+        f"video/x-raw,format=I420,width={width},height={height},framerate={options.fps}/1 ! identity name=seen ! "
         # The frame's time burned in, where the overlay is installed.
         f"{options.overlay} x264enc tune=zerolatency speed-preset=ultrafast bitrate={options.kbps} "
         f"key-int-max={options.gop} ! video/x-h264,profile={options.profile} ! h264parse ! "
@@ -86,19 +87,50 @@ def play_clip(media, clip, fps):
     handler = source.connect("need-data", wanted)
 
 
+def probe(media, name, look):
+    """Calls `look(buffer, bytes)` for all that leaves the element."""
+    def passing(_, info):
+        buffer = info.get_buffer()
+        ok, memory = buffer.map(Gst.MapFlags.READ)
+        if ok:
+            look(buffer, memory.data)
+            buffer.unmap(memory)
+        return Gst.PadProbeReturn.OK
+
+    media.get_element().get_by_name(name).get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, passing)
+
+
 def record(media, path):
     """Appends what the payloader gets, as Annex B."""
     out = open(path, "ab", buffering=0)
+    probe(media, "sent", lambda _, data: out.write(data))
 
-    def write(_, info):
-        ok, memory = info.get_buffer().map(Gst.MapFlags.READ)
-        if ok:
-            out.write(memory.data)
-            info.get_buffer().unmap(memory)
-        return Gst.PadProbeReturn.OK
 
-    pad = media.get_element().get_by_name("sent").get_static_pad("src")
-    pad.add_probe(Gst.PadProbeType.BUFFER, write)
+def tell_moments(media):
+    """Says at which running time a picture was inverted, and a tone began."""
+    dark, quiet = None, 0
+
+    def seen(buffer, data):
+        nonlocal dark
+        luma = data[: len(data) // 2 : 997]
+        was, dark = dark, sum(luma) / len(luma) < 128
+        if was not in (None, dark):
+            say(flip=buffer.pts / Gst.SECOND)
+
+    def heard(buffer, data):
+        nonlocal quiet
+        samples = memoryview(data).cast("h")
+        each = buffer.duration / len(samples)
+        for at, sample in enumerate(samples):
+            if abs(sample) > LOUD:
+                if quiet > Gst.SECOND / 4:
+                    say(beep=(buffer.pts + at * each) / Gst.SECOND)
+                quiet = 0
+            else:
+                quiet += each
+
+    probe(media, "seen", seen)
+    probe(media, "heard", heard)
 
 
 def configured(media, options):
@@ -106,6 +138,8 @@ def configured(media, options):
         record(media, options.record)
     if options.clip:
         play_clip(media, options.clip, options.fps)
+    if options.moments:
+        tell_moments(media)
     say(media="configured")
 
 
@@ -135,6 +169,8 @@ def arguments():
     parser.add_argument("--clip")
     parser.add_argument("--profile", default="constrained-baseline")
     parser.add_argument("--pattern", default="ball")
+    parser.add_argument("--ticks", default="audiotestsrc is-live=true wave=ticks volume=0.5")
+    parser.add_argument("--moments", type=int, default=0)
     parser.add_argument("--sound", choices=[*SOUND, "none"], default="pcmu")
     return parser.parse_args()
 

@@ -13,7 +13,7 @@ from harness import paths, srtp, wait
 from harness.cameras import RtspServer, make_file
 
 PRESETS = sorted((paths.ROOT / "pipelines" / "presets").glob("*.launch"))
-KEY = re.compile(r"srtp-key=([0-9A-Fa-f]+)")
+KEY = re.compile(r"\bkey=([0-9A-Fa-f]+)")
 
 
 def runnable(text):

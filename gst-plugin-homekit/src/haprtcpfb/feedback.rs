@@ -137,6 +137,13 @@ impl Feedback {
         }
     }
 
+    /// RTP packets passed, with so many octets of payload.
+    pub(crate) fn media_sent(&mut self, packets: u64, octets: u64, now: Instant) {
+        if let Some(session) = &mut self.session {
+            session.media_sent(packets, octets, now);
+        }
+    }
+
     pub(crate) fn key_frame_sent(&mut self, now: Instant) {
         self.counters.key_frames += 1;
         self.key_frame = Some(now);
@@ -163,8 +170,8 @@ impl Feedback {
         self.session.as_mut()?.poll_event()
     }
 
-    /// A report of our own, with TMMBN or in place of one held back. It can only follow one that
-    /// passed, whose clocks it continues.
+    /// A report of our own: with TMMBN, or one that rtpbin is late with. It can only follow one of
+    /// rtpbin, whose clocks it continues.
     pub(crate) fn poll_report(&mut self, now: Instant) -> Option<Vec<u8>> {
         let time = self.report_time(now)?;
         self.session.as_mut()?.poll_report(now, time)

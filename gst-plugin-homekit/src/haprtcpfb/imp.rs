@@ -1,6 +1,6 @@
 //! GObject and GStreamer glue of `haprtcpfb`; what it does is in the files beside.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -28,9 +28,12 @@ pub struct HapRtcpFb {
     settings: Mutex<Settings>,
     /// The stream, from PAUSED until READY.
     shared: Mutex<Option<Arc<Shared>>>,
-    /// Media are video, not sound.
-    is_video: AtomicBool,
+    /// What the media are: [`VIDEO`], [`RTP`].
+    media: AtomicU8,
 }
+
+const VIDEO: u8 = 1;
+const RTP: u8 = 2;
 
 type Flow = Result<gst::FlowSuccess, gst::FlowError>;
 
@@ -64,7 +67,7 @@ impl ObjectSubclass for HapRtcpFb {
             src_pad,
             settings: Mutex::default(),
             shared: Mutex::default(),
-            is_video: AtomicBool::new(false),
+            media: AtomicU8::new(0),
         }
     }
 }
@@ -219,15 +222,23 @@ impl HapRtcpFb {
 
     fn pass_media(&self, shared: &Shared, buffer: gst::Buffer) -> Flow {
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        let media = self.media.load(Ordering::Relaxed);
+        let octets = match media & RTP {
+            RTP => map(&buffer, payload_len)?,
+            _ => None,
+        };
         let flow = self.src_pad.push(buffer);
         let now = Instant::now();
-        if self.is_video.load(Ordering::Relaxed) {
+        if flow.is_ok() {
             let mut feedback = shared.feedback();
-            if key && flow.is_ok() {
+            if let Some(octets) = octets {
+                feedback.media_sent(1, octets, now);
+            }
+            if key && media & VIDEO != 0 {
                 feedback.key_frame_sent(now);
             }
-            feedback.handle_timeout(now);
         }
+        shared.feedback().handle_timeout(now);
         shared.dispatch();
         flow
     }
@@ -265,11 +276,18 @@ impl HapRtcpFb {
         let is_rtp = caps.name() == "application/x-rtp";
         let media = caps.get::<&str>("media").unwrap_or_default();
         let is_video = caps.name().starts_with("video/") || (is_rtp && media == "video");
-        self.is_video.store(is_video, Ordering::Relaxed);
+        let bits = u8::from(is_video) * VIDEO | u8::from(is_rtp) * RTP;
+        self.media.store(bits, Ordering::Relaxed);
         if let Some(ssrc) = caps.get::<u32>("ssrc").ok().filter(|_| is_rtp) {
             shared.feedback().learn(ssrc);
         }
     }
+}
+
+/// Octets of payload of an RTP packet.
+fn payload_len(packet: &[u8]) -> Option<u64> {
+    let packet = rtp_payload::Packet::parse(packet).ok()?;
+    Some(packet.payload.len() as u64)
 }
 
 fn map<T>(buffer: &gst::Buffer, read: impl FnOnce(&[u8]) -> T) -> Result<T, gst::FlowError> {

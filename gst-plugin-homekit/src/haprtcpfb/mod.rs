@@ -15,23 +15,24 @@
 //! - **PLI** becomes an upstream force-key-unit event, unless it comes within two round trips of the
 //!   last key frame, or while a key frame is on its way. **FIR** does once per sequence number.
 //! - **TMMBR** becomes `max-bitrate` and the upstream event `hap-max-bitrate` (field `bitrate`, uint,
-//!   bit/s), never below `min-bitrate`, and is confirmed by TMMBN at once. The report of `rtpbin`
-//!   that would follow within `rtcp-interval` is left out; if none comes, one goes out after it.
+//!   bit/s), never below `min-bitrate`, and is confirmed by TMMBN at once; the next regular report
+//!   follows after `rtcp-interval`.
 //! - **TSTR** becomes the upstream event `hap-trade-off` (field `index`, uint, 0 to 31), and is
 //!   confirmed by TSTN in the next report.
 //! - With `key-frame-interval` key frames are asked for periodically, an interval after the last
 //!   one, whatever caused that; the encoder's own interval then should be longer.
 //!
+//! - **Reports** go out every `rtcp-interval`, as HomeKit wants them: those that `rtpbin` is late with,
+//!   whose default interval is five seconds, are made here from its clocks, and its own are then left
+//!   out. This needs media that flow. Counters are exact where `media` carries RTP.
+//!
 //! All properties but `role` and `stream` are those of the stream: set them at the element of role
 //! `media`. `max-bitrate`, `ssrc` and `stats` read the same at each; `notify::max-bitrate` comes
 //! from `media`.
 //!
-//! The stream is that of `ssrc`; if that is 0, of the first sender report, or of the caps where
-//! `media` carries RTP. Until it is known everything passes, and `rtpbin` acts as it always does. A
+//! The stream is that of `ssrc`; if that is 0, of the caps where `media` carries RTP, or else of the
+//! first sender report. Until it is known everything passes, and `rtpbin` acts as it always does. A
 //! session with several streams that are sent needs `ssrc`.
-//!
-//! Give `rtpbin` the negotiated RTCP interval by `rtcp-min-interval` of its internal session: its
-//! default of five seconds is too long for a HomeKit controller.
 //!
 //! # Messages
 //!
@@ -53,7 +54,7 @@
 //! | `ssrc` | uint | of the stream, 0 = not yet known |
 //! | `key-frames` | uint64 | that passed |
 //! | `sender-reports` | uint64 | of `rtpbin` and our own |
-//! | `reports-held` | uint64 | of `rtpbin`, left out after a TMMBN |
+//! | `reports-held` | uint64 | of `rtpbin`, left out since one of ours had gone |
 //! | `rtcp-received` | uint64 | packets of the controller |
 //! | `rtcp-rejected` | uint64 | malformed ones |
 //! | `pli-received`, `fir-received`, `tmmbr-received`, `tstr-received` | uint64 | |
@@ -70,7 +71,21 @@
 //! RTCP comes to port 50001, with the keys of the two directions:
 //!
 //! ```text
-//! EXAMPLE
+//! gst-launch-1.0 rtpbin name=rtp rtp-profile=avpf \
+//!   videotestsrc is-live=true ! video/x-raw,width=1280,height=720,framerate=30/1 ! \
+//!   x264enc tune=zerolatency speed-preset=superfast bitrate=1000 key-int-max=3000 aud=false ! \
+//!   video/x-h264,profile=main ! rtph264pay pt=99 ssrc=1 mtu=1368 config-interval=-1 \
+//!   aggregate-mode=zero-latency ! haprtcpfb key-frame-interval=4000 ! rtp.send_rtp_sink_0 \
+//!   rtp.send_rtp_src_0 ! enc.rtp_sink_0 \
+//!   rtp.send_rtcp_src_0 ! haprtcpfb role=rtcp-out ! enc.rtcp_sink_0 \
+//!   srtpenc name=enc key=000000000000000000000000000000000000000000000000000000000000 \
+//!   funnel name=both ! udpsink host=127.0.0.1 port=50000 sync=false async=false \
+//!   enc.rtp_src_0 ! both. enc.rtcp_src_0 ! both. \
+//!   udpsrc port=50001 caps="application/x-srtcp,ssrc=(uint)2,\
+//! srtp-key=(buffer)000000000000000000000000000000000000000000000000000000000000,\
+//! srtp-cipher=aes-128-icm,srtp-auth=hmac-sha1-80,srtcp-cipher=aes-128-icm,\
+//! srtcp-auth=hmac-sha1-80" ! srtpdec name=dec dec.rtcp_src ! haprtcpfb role=rtcp-in ! \
+//!   rtp.recv_rtcp_sink_0
 //! ```
 //!
 //! Since: 0.1

@@ -61,7 +61,7 @@ pub(crate) fn list() -> Vec<ParamSpec> {
         uint!(
             "rtcp-interval",
             "RTCP interval",
-            "Time after a TMMBN in which no regular report goes out, in ms",
+            "Time between two reports in ms: those that rtpbin is late with are made here",
         )
         .minimum(20)
         .default_value(DEFAULT_REPORT_INTERVAL.as_millis() as u32)

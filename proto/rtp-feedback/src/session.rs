@@ -38,8 +38,8 @@ pub struct SenderConfig {
 pub struct SenderSession {
     config: SenderConfig,
     next_report: Option<Instant>,
-    /// Another part of the program sends the regular reports; ours only stand in for one.
-    other_reporter: bool,
+    /// The last report was ours, not one of another part of the program.
+    last_was_ours: bool,
     silence: Option<Silence>,
     gate: KeyFrameGate,
     round_trip: RoundTrip,
@@ -77,7 +77,7 @@ impl SenderSession {
         Self {
             config,
             next_report: None,
-            other_reporter: false,
+            last_was_ours: false,
             silence: None,
             gate,
             round_trip: RoundTrip::default(),
@@ -230,39 +230,32 @@ impl SenderSession {
         if !self.is_report_due(now) {
             return None;
         }
+        self.schedule_report(now);
+        self.last_was_ours = true;
         let report = self.begin_report(time);
         let report = match self.cap_to_confirm.take() {
-            Some(entry) => {
-                self.schedule_report(now);
-                report.max_bitrate_notification(&[entry])
-            }
-            None => {
-                self.next_report = None;
-                if !self.other_reporter {
-                    self.schedule_report(now);
-                }
-                self.confirm_trade_off(report)
-            }
+            Some(entry) => report.max_bitrate_notification(&[entry]),
+            None => self.confirm_trade_off(report),
         };
         Some(report.finish())
     }
 
-    /// Where another part of the program sends the regular reports: one is about to go out, whose
+    /// Where another part of the program reports too: one of its reports is about to go out, whose
     /// counters hold from now on. Returns what has to be appended to it, which may be nothing; or
-    /// `None` if it must not go out, since a TMMBN took its place less than an interval ago.
+    /// `None` if it must not go out, since one of ours went less than an interval ago: one with
+    /// TMMBN, or one that the other part was late with.
     pub fn report_passes(&mut self, info: SenderInfo, now: Instant) -> Option<Vec<u8>> {
-        self.other_reporter = true;
         self.statistics.packets = info.packets.into();
         self.statistics.octets = info.octets.into();
-        if self.next_report.is_some_and(|due| now < due) {
+        if self.last_was_ours && !self.is_report_due(now) {
             return None;
         }
-        self.next_report = None;
+        self.schedule_report(now);
+        self.last_was_ours = false;
         self.statistics.sender_reports += 1;
         let mut appendix = Writer::new(self.config.ssrc);
         if let Some(entry) = self.cap_to_confirm.take() {
             appendix = appendix.max_bitrate_notification(&[entry]);
-            self.schedule_report(now);
         }
         Some(self.confirm_trade_off(appendix).finish())
     }

@@ -80,6 +80,11 @@ class RtspServer:
         alive = max(i for i, line in enumerate(lines) if line.startswith('{"port"'))
         return [json.loads(line)["at"] for line in lines[alive:] if '"plays"' in line]
 
+    def moments(self, kind):
+        """With `moments=1`: running times at which a picture was inverted ("flip"), or a tone began ("beep")."""
+        lines = [line for line in self.out.read_text().splitlines() if f'"{kind}"' in line]
+        return [json.loads(line)[kind] for line in lines]
+
     def kill(self):
         """As a power cut would end it: nobody is told."""
         if self.process and self.process.poll() is None:
