@@ -12,6 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(120);
 /// A loss that soon after a rise was caused by it.
 const TRIAL: Duration = Duration::from_secs(15);
+/// Percent of a limit that is left for the encoder: the limit counts headers (RFC 5104 §4.2.1), and bitrates sway.
+const PAYLOAD_SHARE: u64 = 85;
 /// Below this there is no picture worth the name.
 const LEAST: u64 = 60_000;
 
@@ -53,10 +55,9 @@ impl Adaptation {
         this
     }
 
-    /// The controller's wish changes, in kbit/s; 0 = none. It has seen what the network takes: older limits are void.
+    /// The controller's wish changes, in kbit/s; 0 = none. What its losses said is void, its cap is not.
     pub(super) fn request(&mut self, kbps: u32) {
         self.requested = (kbps != 0).then(|| u64::from(kbps) * 1000);
-        self.cap = None;
         self.loss.limit = None;
     }
 
@@ -92,7 +93,8 @@ impl Adaptation {
     /// What an encoder is set to, where `usual` would do without any limit.
     pub(super) fn target(&self, usual: u64) -> u64 {
         let wanted = self.requested.unwrap_or(usual);
-        self.hard().map_or(wanted, |hard| hard.min(wanted))
+        let allowed = self.hard().map(|hard| hard / 100 * PAYLOAD_SHARE);
+        allowed.map_or(wanted, |allowed| allowed.min(wanted))
     }
 }
 
@@ -173,21 +175,23 @@ mod tests {
     }
 
     #[test]
-    fn a_cap_binds_until_it_is_lifted_or_a_reconfiguration_comes() {
+    fn a_cap_binds_until_it_is_lifted() {
         let mut adaptation = Adaptation::new(0);
         assert_eq!(
             (adaptation.target(1_000_000), adaptation.hard()),
             (1_000_000, None)
         );
         adaptation.cap(300_000);
-        assert_eq!(adaptation.target(1_000_000), 300_000);
+        assert_eq!(adaptation.target(1_000_000), 255_000, "headers count");
         adaptation.cap(1);
-        assert_eq!(adaptation.target(1_000_000), LEAST);
+        assert_eq!(adaptation.target(1_000_000), LEAST / 100 * 85);
         adaptation.cap(u32::MAX);
         assert_eq!(adaptation.target(1_000_000), 1_000_000);
         adaptation.cap(300_000);
         adaptation.request(800);
-        assert_eq!((adaptation.target(0), adaptation.hard()), (800_000, None));
+        assert_eq!(adaptation.hard(), Some(300_000));
+        adaptation.cap(0);
+        assert_eq!(adaptation.target(1_000_000), 800_000);
     }
 
     #[test]
@@ -198,22 +202,22 @@ mod tests {
         viewer.reports(0.0, 1);
         assert_eq!(viewer.target(), 2_000_000);
         viewer.reports(0.2, 1);
-        assert_eq!(viewer.target(), 1_800_000);
+        assert_eq!(viewer.adaptation.hard(), Some(1_800_000));
         viewer.reports(0.2, 10);
         assert!(viewer.target() < 700_000, "{}", viewer.target());
         viewer.reports(1.0, 60);
-        assert_eq!(viewer.target(), LEAST);
+        assert_eq!(viewer.adaptation.hard(), Some(LEAST));
     }
 
     #[test]
     fn without_loss_it_comes_back_in_steps() {
         let mut viewer = Viewer::new();
         viewer.reports(0.3, 5);
-        let low = viewer.target();
+        let low = viewer.adaptation.hard();
         viewer.reports(0.0, 7);
-        assert_eq!(viewer.target(), low);
+        assert_eq!(viewer.adaptation.hard(), low);
         viewer.reports(0.0, 2);
-        assert_eq!(viewer.target(), low + low / 2);
+        assert_eq!(viewer.adaptation.hard(), low.map(|low| low + low / 2));
         viewer.reports(0.0, 60);
         assert_eq!(viewer.target(), 2_000_000);
         assert_eq!(viewer.adaptation.hard(), None);

@@ -428,7 +428,7 @@ impl<R: Recipe> Actor<R> {
             return;
         };
         let bitrate = u32::try_from(bitrate).unwrap_or(u32::MAX);
-        if !set_bitrate_for_now(encoder, bitrate) {
+        if !gsthomekit::encoder::set_bitrate(encoder, bitrate) {
             tracing::debug!(encoder = %encoder.name(), "its bitrate cannot be changed");
         }
     }
@@ -503,11 +503,6 @@ impl<R: Recipe> Actor<R> {
             Next::Again
         }
     }
-}
-
-fn set_bitrate_for_now(encoder: &gst::Element, bitrate: u32) -> bool {
-    encoder.set_property("bitrate", bitrate / 1000);
-    true
 }
 
 /// The video encoder of a chain.

@@ -75,9 +75,7 @@ impl Video {
     /// Begins with what the controller selected.
     pub(super) fn start(&mut self, params: VideoParams) {
         srtp_sink::set_video(&self.sink, &params);
-        if self.sink.has_property("min-bitrate") {
-            self.sink.set_property("min-bitrate", LEAST_BITRATE);
-        }
+        self.sink.set_property("min-bitrate", LEAST_BITRATE);
         self.adaptation = Adaptation::new(params.max_bitrate_kbps);
         self.wanted = Some(params);
     }
