@@ -223,9 +223,10 @@ impl HapRtcpFb {
     fn pass_media(&self, shared: &Shared, buffer: gst::Buffer) -> Flow {
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
         let media = self.media.load(Ordering::Relaxed);
-        let octets = match media & RTP {
-            RTP => map(&buffer, payload_len)?,
-            _ => None,
+        let is_rtp = media & RTP != 0;
+        let octets = match is_rtp {
+            true => map(&buffer, payload_len)?,
+            false => None,
         };
         let flow = self.src_pad.push(buffer);
         let now = Instant::now();
@@ -276,7 +277,7 @@ impl HapRtcpFb {
         let is_rtp = caps.name() == "application/x-rtp";
         let media = caps.get::<&str>("media").unwrap_or_default();
         let is_video = caps.name().starts_with("video/") || (is_rtp && media == "video");
-        let bits = u8::from(is_video) * VIDEO | u8::from(is_rtp) * RTP;
+        let bits = (u8::from(is_video) * VIDEO) | (u8::from(is_rtp) * RTP);
         self.media.store(bits, Ordering::Relaxed);
         if let Some(ssrc) = caps.get::<u32>("ssrc").ok().filter(|_| is_rtp) {
             shared.feedback().learn(ssrc);

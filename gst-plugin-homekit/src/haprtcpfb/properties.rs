@@ -16,6 +16,10 @@ macro_rules! uint {
 }
 
 pub(crate) fn list() -> Vec<ParamSpec> {
+    [place(), rules(), state()].concat()
+}
+
+fn place() -> Vec<ParamSpec> {
     vec![
         glib::ParamSpecEnum::builder::<Role>("role")
             .nick("Role")
@@ -27,6 +31,11 @@ pub(crate) fn list() -> Vec<ParamSpec> {
             .blurb("Name of the stream within its pipeline: elements with the same one belong together")
             .mutable_ready()
             .build(),
+    ]
+}
+
+fn rules() -> Vec<ParamSpec> {
+    vec![
         uint!(
             "ssrc",
             "SSRC",
@@ -45,13 +54,6 @@ pub(crate) fn list() -> Vec<ParamSpec> {
         .mutable_playing()
         .build(),
         uint!(
-            "max-bitrate",
-            "Maximum bitrate",
-            "What the controller asked for by TMMBR, in bit/s; 0 = nothing",
-        )
-        .read_only()
-        .build(),
-        uint!(
             "key-frame-interval",
             "Key frame interval",
             "Time after the last key frame when another is asked for, in ms; 0 = left to the encoder",
@@ -66,6 +68,18 @@ pub(crate) fn list() -> Vec<ParamSpec> {
         .minimum(20)
         .default_value(DEFAULT_REPORT_INTERVAL.as_millis() as u32)
         .mutable_playing()
+        .build(),
+    ]
+}
+
+fn state() -> Vec<ParamSpec> {
+    vec![
+        uint!(
+            "max-bitrate",
+            "Maximum bitrate",
+            "What the controller asked for by TMMBR, in bit/s; 0 = nothing",
+        )
+        .read_only()
         .build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
             .nick("Statistics")

@@ -2,6 +2,7 @@
 #[derive(Debug, Clone, Default)]
 pub struct Sequence {
     next: Option<u16>,
+    lost: u64,
 }
 
 /// How a packet lies to the one expected.
@@ -25,8 +26,26 @@ impl Sequence {
         self.next = Some(sequence.wrapping_add(1));
         match ahead {
             0 => Gap::None,
-            lost => Gap::Lost(lost),
+            lost => {
+                self.lost += u64::from(lost);
+                Gap::Lost(lost)
+            }
         }
+    }
+
+    /// Takes the next packet and says how many before it are missing; `None` for an
+    /// [old](Gap::Old) one.
+    pub fn lost_before(&mut self, sequence: u16) -> Option<u16> {
+        match self.push(sequence) {
+            Gap::Old => None,
+            Gap::None => Some(0),
+            Gap::Lost(lost) => Some(lost),
+        }
+    }
+
+    /// How many packets were missing so far.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// The sequence number that comes next, once a packet has come.
@@ -48,5 +67,8 @@ mod tests {
         assert_eq!(sequence.push(1), Gap::Old);
         assert_eq!(sequence.push(2), Gap::Old);
         assert_eq!(sequence.push(3), Gap::None);
+        assert_eq!(sequence.lost_before(3), None);
+        assert_eq!(sequence.lost_before(6), Some(2));
+        assert_eq!(sequence.lost(), 4);
     }
 }

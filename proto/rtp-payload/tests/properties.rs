@@ -106,9 +106,9 @@ proptest! {
 
     #[test]
     fn payloads_keep_the_limit_and_one_marker(
-        bytes in vec(prop_oneof![Just(0u8), Just(1), any::<u8>()], 0..5000),
+        bytes in vec(prop_oneof![Just(0u8), Just(1), any::<u8>()], 0..800),
         format in formats(),
-        limit in 64usize..1400,
+        limit in 64usize..400,
     ) {
         packetize_any::<h264::H264>(&bytes, format, limit);
         packetize_any::<h265::H265>(&bytes, format, limit);

@@ -70,10 +70,11 @@ class Table:
         self.add(name, median(samples), min(samples, default=math.nan), max(samples, default=math.nan), *more)
 
     def __str__(self):
-        width = max([len(self.title), *(len(name) for name, _ in self.rows)]) + 2
-        lines = [self.title.ljust(width) + "".join(c.rjust(13) for c in self.columns)]
+        width = max([len(self.title), *(len(name) + 2 for name, _ in self.rows)])
+        columns = [max(11, len(c)) + 2 for c in self.columns]
+        lines = [self.title.ljust(width) + "".join(c.rjust(w) for c, w in zip(self.columns, columns))]
         for name, values in self.rows:
-            lines.append(f"  {name}".ljust(width) + "".join(number(v).rjust(13) for v in values))
+            lines.append(f"  {name}".ljust(width) + "".join(number(v).rjust(w) for v, w in zip(values, columns)))
         return "\n".join(lines)
 
     def as_json(self):

@@ -11,12 +11,12 @@ from .report import SPREAD, Report, median, ratio
 from .viewers import Count, roomy
 
 SIZE = 1200
-SECONDS = 300  # of picture, sent as fast as it goes
+SECONDS = 120  # of picture, sent as fast as it goes
 
 
 async def run(options, folder):
     report = Report(f"throughput: packets of at most {SIZE} bytes per second of CPU, not paced")
-    path = clips.busy().mp4(SECONDS // 5 if options.quick else SECONDS)
+    path = clips.busy().mp4(SECONDS // 2 if options.quick else SECONDS)
     source = rivals.file_source(path)
     unpaced = "sync=false" + (" pacing=0" if has_property("hapsrtpsink", "pacing") else "")
     kinds = {

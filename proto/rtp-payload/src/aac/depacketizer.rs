@@ -1,12 +1,11 @@
 use super::MAX_ACCESS_UNITS;
 use crate::error::need;
-use crate::{Error, Gap, Sequence};
+use crate::{Error, Sequence};
 
 /// Takes AAC access units out of RTP and says what is missing.
 #[derive(Debug, Default)]
 pub struct Depacketizer {
     sequence: Sequence,
-    lost: u64,
 }
 
 /// An RTP packet, read.
@@ -41,12 +40,9 @@ impl Depacketizer {
         &mut self,
         rtp: &crate::Packet<'a>,
     ) -> Result<Option<ReceivedPacket<'a>>, Error> {
-        let lost_before = match self.sequence.push(rtp.header.sequence) {
-            Gap::Old => return Ok(None),
-            Gap::None => 0,
-            Gap::Lost(lost) => lost,
+        let Some(lost_before) = self.sequence.lost_before(rtp.header.sequence) else {
+            return Ok(None);
         };
-        self.lost += u64::from(lost_before);
         Ok(Some(ReceivedPacket {
             timestamp: rtp.header.timestamp,
             lost_before,
@@ -56,7 +52,7 @@ impl Depacketizer {
 
     /// Packets that did not come.
     pub fn lost(&self) -> u64 {
-        self.lost
+        self.sequence.lost()
     }
 }
 

@@ -18,7 +18,6 @@ pub struct Depacketizer<C: Codec> {
     /// Packets were lost and nothing has come since.
     after_loss: bool,
     ready: VecDeque<ReceivedAccessUnit>,
-    lost: u64,
     codec: PhantomData<C>,
 }
 
@@ -53,7 +52,7 @@ impl<C: Codec> Depacketizer<C> {
     pub fn push(&mut self, packet: &Packet<'_>) -> Result<(), Error> {
         match self.sequence.push(packet.header.sequence) {
             Gap::Old => return Ok(()),
-            Gap::Lost(lost) => self.note_loss(lost),
+            Gap::Lost(_) => self.note_loss(),
             Gap::None => {}
         }
         self.begin(packet.header.timestamp);
@@ -85,11 +84,10 @@ impl<C: Codec> Depacketizer<C> {
 
     /// Packets that did not come.
     pub fn lost(&self) -> u64 {
-        self.lost
+        self.sequence.lost()
     }
 
-    fn note_loss(&mut self, lost: u16) {
-        self.lost += u64::from(lost);
+    fn note_loss(&mut self) {
         self.drop_fragment();
         self.after_loss = true;
         if let Some(current) = &mut self.current {
