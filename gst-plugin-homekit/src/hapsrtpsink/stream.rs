@@ -368,11 +368,16 @@ impl Stream {
         if !self.session.is_report_due(moment.now) {
             return false;
         }
-        let block = self.reception.as_mut().map(|r| r.report_block(moment.now));
-        self.session.set_reception(block);
+        self.tell_reception(moment.now);
         let time = self.report_time(moment);
         let report = self.session.poll_report(moment.now, time);
         report.is_some_and(|report| self.take_rtcp(&report, packets))
+    }
+
+    /// A block is true for the moment it is sent: it says how long ago the last sender report came.
+    fn tell_reception(&mut self, now: Instant) {
+        let block = self.reception.as_mut().map(|r| r.report_block(now));
+        self.session.set_reception(block);
     }
 
     /// Puts the farewell into `packets`, if anything was sent at all.
@@ -380,6 +385,7 @@ impl Stream {
         if self.session.statistics().packets == 0 {
             return false;
         }
+        self.tell_reception(moment.now);
         let time = self.report_time(moment);
         let bye = self.session.bye(time);
         self.take_rtcp(&bye, packets)
