@@ -72,7 +72,8 @@ class Receiver:
                    str(self._path("sdp")), "-map", "0:v", "-fps_mode", "passthrough", "-autoscale", "0",
                    "-f", "framecrc", str(self._path("video.txt"))]
         if self.stream.want.audio:
-            command += ["-map", "0:a", "-ac", "1", "-ar", "48000", "-f", "s16le", str(self._path("audio.raw"))]
+            # Sound may begin before the first picture: times stay positive all the same.
+            command += ["-map", "0:a", "-ac", "1", "-ar", "48000", "-output_ts_offset", "10", "-f", "s16le", str(self._path("audio.raw"))]
         with self._path("log").open("wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:

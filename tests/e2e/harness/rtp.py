@@ -96,9 +96,9 @@ class RtcpLog:
             self.cnames.add(body[6 : 6 + body[5]].decode())
 
 
-def receiver_report(ssrc, source, highest, lost=0, jitter=0, last_sr=0, delay=0):
-    """An RR with one block, and the SDES that has to follow it (RFC 3550 §6.1)."""
-    block = struct.pack("!IIIIII", source, lost & 0xFFFFFF, highest, jitter, last_sr, delay)
+def receiver_report(ssrc, source, highest, lost=0, jitter=0, last_sr=0, delay=0, fraction=0):
+    """An RR with one block (`fraction` lost: of 256), and the SDES that has to follow it (RFC 3550 §6.1)."""
+    block = struct.pack("!IIIIII", source, fraction << 24 | lost & 0xFFFFFF, highest, jitter, last_sr, delay)
     rr = struct.pack("!BBHI", 0x81, 201, 7, ssrc) + block
     name = b"controller"
     sdes = struct.pack("!IBB", ssrc, 1, len(name)) + name
