@@ -80,7 +80,7 @@ impl Delays {
 
 fn micros(ntp: NtpTime) -> i64 {
     // 32.32 bits of seconds: the product needs 84.
-    let micros = u128::from(ntp.to_bits()) * 1_000_000 >> 32;
+    let micros = (u128::from(ntp.to_bits()) * 1_000_000) >> 32;
     i64::try_from(micros).unwrap_or(i64::MAX)
 }
 

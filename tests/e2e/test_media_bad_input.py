@@ -75,7 +75,8 @@ def wrong_key(stream):
     context = srtp.Context(os.urandom(16), os.urandom(14))
     for _ in range(20):
         yield context.protect_rtcp(pli(stream.video))
-        yield context.protect_rtp(struct.pack("!BBHII", 0x80, 99, random.randrange(65536), 1, stream.video.our_ssrc) + bytes(50))
+        header = struct.pack("!BBHII", 0x80, 99, random.randrange(65536), 1, stream.video.our_ssrc)
+        yield context.protect_rtp(header + bytes(50))
 
 
 def audio_key(stream):

@@ -21,6 +21,8 @@ pub(crate) struct Audio<C> {
 
 /// How a codec's frames share packets.
 pub(crate) trait Grouping: Debug + Send {
+    /// The marker bit of a packet.
+    const MARKER: bool;
     fn new(packet_time: Option<Duration>) -> Self;
     /// Takes what `input` says, and returns whether it comes in RTP.
     fn configure(&mut self, input: &Input) -> Option<bool>;
@@ -63,7 +65,7 @@ impl<C: Grouping> Audio<C> {
     fn send(&self, timestamp: u32, out: &mut Outgoing) -> Payloaded {
         let fits = self.scratch.len() <= self.payload_limit;
         let write = |out: &mut Vec<u8>| out.extend_from_slice(&self.scratch);
-        if !fits || out.push(false, timestamp, None, write).is_err() {
+        if !fits || out.push(C::MARKER, timestamp, None, write).is_err() {
             return Payloaded::invalid();
         }
         Payloaded {
@@ -114,6 +116,8 @@ impl<C: Grouping> Cutter for Audio<C> {
 pub(crate) struct Opus(Repacketizer);
 
 impl Grouping for Opus {
+    const MARKER: bool = false;
+
     fn new(packet_time: Option<Duration>) -> Self {
         Self(Repacketizer::new(packet_time))
     }
@@ -155,6 +159,9 @@ pub(crate) struct AacEld {
 }
 
 impl Grouping for AacEld {
+    /// Its access units are complete (RFC 3640 §3.1).
+    const MARKER: bool = true;
+
     fn new(packet_time: Option<Duration>) -> Self {
         Self {
             packetizer: aac::Packetizer::new(Duration::ZERO, packet_time),

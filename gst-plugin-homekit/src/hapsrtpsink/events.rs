@@ -112,6 +112,9 @@ impl HapSrtpSink {
                 if let Err(error) = obj.add_pad(&pad) {
                     gst::warning!(CAT, imp = self, "{error}");
                 }
+                // What plays the sound had no answer to its latency query so far.
+                let message = gst::message::Latency::builder().src(&*obj).build();
+                self.post_message(message);
             }
             Err(error) => gst::warning!(CAT, imp = self, "talkback: {error}"),
         }

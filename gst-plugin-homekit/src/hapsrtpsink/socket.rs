@@ -135,6 +135,7 @@ impl Socket {
             );
             match received {
                 Ok(0) => return,
+                Ok(_) if meta.len == 0 => take(&mut []),
                 Ok(_) => {
                     let datagrams = buffer[..meta.len].chunks_mut(meta.stride.max(1));
                     datagrams.for_each(&mut take);

@@ -134,9 +134,25 @@ impl Controller {
 
     /// Sends an RTCP packet to the sink's port.
     pub(crate) fn say(&mut self, to: &gst::Element, packet: Writer) {
-        let mut packet = packet.finish();
+        self.say_bytes(to, packet.finish());
+    }
+
+    /// Sends what may or may not be RTCP, protected as if it were.
+    pub(crate) fn say_bytes(&mut self, to: &gst::Element, mut packet: Vec<u8>) {
         self.sender.protect_rtcp(&mut packet).unwrap();
         self.send_raw(to, &packet);
+    }
+
+    /// Sends an RTP packet to the sink's port.
+    pub(crate) fn say_rtp(&mut self, to: &gst::Element, header: Header, payload: &[u8]) {
+        let packet = self.protected_rtp(header, payload);
+        self.send_raw(to, &packet);
+    }
+
+    pub(crate) fn protected_rtp(&mut self, header: Header, payload: &[u8]) -> Vec<u8> {
+        let mut packet = [&header.to_bytes()[..], payload].concat();
+        self.sender.protect_rtp(&mut packet).unwrap();
+        packet
     }
 
     pub(crate) fn send_raw(&self, to: &gst::Element, datagram: &[u8]) {

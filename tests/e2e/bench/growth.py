@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 from . import clips, daemon
 from .process import cpu_shares, memory, threads
@@ -30,13 +31,24 @@ async def viewers(report, options, folder):
         await asyncio.sleep(SETTLE)
         for count in sum(counts.values(), []):
             count.mark()
+        begun = time.monotonic()
         cpu = await cpu_shares(pids, options.samples, options.seconds)
+        spent = time.monotonic() - begun
         sizes = {number: (memory(pid), threads(pid)) for number, pid in pids.items()}
-    table = report.table("viewers of one camera", *SPREAD, "per viewer", "RSS, MiB", "threads", "packets", "lost")
+    table = report.table("viewers of one camera", *SPREAD, "per viewer", "RSS, MiB", "threads", "packets", "pictures/s",
+                         "lost")
     for number, shares in cpu.items():
         packets, lost = sum(c.packets for c in counts[number]), sum(c.lost for c in counts[number])
-        table.samples(f"{number}", shares, median(shares) / number, sizes[number][0]["rss"], sizes[number][1], packets, lost)
+        table.samples(f"{number}", shares, median(shares) / number, sizes[number][0]["rss"], sizes[number][1], packets,
+                      pictures(counts[number], spent), lost)
+    worst = min(c.pictures for c in counts[VIEWERS[-1]]) / spent
+    report.goal("pictures a second missing at the worst of 10 viewers", max(0.0, clips.FPS - worst), 0.5)
     report.goal("packets lost by 10 viewers of one camera", sum(c.lost for c in counts[VIEWERS[-1]]), 0)
+
+
+def pictures(counts, seconds):
+    """Of one viewer, a second."""
+    return sum(c.pictures for c in counts) / len(counts) / seconds
 
 
 async def cameras(report, options, folder):

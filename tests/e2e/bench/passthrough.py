@@ -55,22 +55,25 @@ def _camera_table(report, cpu, rates):
         "hapd": difference(cpu[f"hapd {MANY}"], cpu["hapd 0"], MANY),
         "gst": cpu["gst"], "rtpbin": cpu["rtpbin"], "ffmpeg": cpu["ffmpeg"],
     }
-    table = report.table("one more viewer of a camera", *SPREAD, "hapd is", "packets/s", "lost")
+    table = report.table("one more viewer of a camera", *SPREAD, "hapd is", "packets/s", "pictures/s", "lost")
     names = {"hapd": f"hapd, one of {MANY} (slope 0 to {MANY})",
              "gst": "gst: rtspsrc..rtph264pay!srtpenc!udpsink", "rtpbin": "gst: the same with rtpbin",
              "ffmpeg": "ffmpeg -c copy -f rtp srtp://"}
     for key, name in names.items():
         rate = rates[f"hapd {MANY}" if key == "hapd" else key]
-        table.samples(name, per[key], median(ratio(per["hapd"], per[key])), rate["packets"], rate["lost"])
+        table.samples(name, per[key], median(ratio(per["hapd"], per[key])),
+                      rate["packets"], rate["pictures"], rate["lost"])
     report.goal("hapd per viewer : ffmpeg", median(ratio(per["hapd"], per["ffmpeg"])), 1 / 5)
+    report.goal("pictures a second missing at hapd's viewers", max(0.0, clips.FPS - rates[f"hapd {MANY}"]["pictures"]), 0.5)
     report.goal("hapd per viewer : stock GStreamer", median(ratio(per["hapd"], per["gst"])), 1 / 2)
 
 
 def _process_table(report, cpu, rates, resident):
-    whole = report.table("whole process", *SPREAD, "packets/s", "lost", "RSS, MiB")
+    whole = report.table("whole process", *SPREAD, "packets/s", "pictures/s", "lost", "RSS, MiB")
     for key, shares in cpu.items():
-        rate = rates.get(key) or {"packets": 0, "lost": 0}
-        whole.samples(_process_name(key), shares, rate["packets"] * _viewers(key), rate["lost"], resident[key])
+        rate, viewers = rates.get(key) or dict.fromkeys(("packets", "pictures", "lost"), 0), _viewers(key)
+        whole.samples(_process_name(key), shares, rate["packets"] * viewers, rate["pictures"] * viewers, rate["lost"],
+                      resident[key])
     slopes = report.table("slope of one process, 1 to 5 viewers", *SPREAD)
     for key in ("hapd", "gst", "ffmpeg"):
         one = cpu["hapd 1"] if key == "hapd" else cpu[key]
@@ -106,14 +109,15 @@ async def sending(report, options, folder, clip):
         cpu, rates = await sample(children, flows, options)
     net = {key: difference(cpu[key], cpu["ffmpeg nothing" if key == "ffmpeg" else "gst nothing"])
            for key in ("own", "gst", "rtpbin", "ffmpeg")}
-    table = report.table("reading a file in real time, one process", *SPREAD, "net of read", "own is", "packets/s", "lost")
+    table = report.table("reading a file in real time, one process", *SPREAD, "net of read", "own is", "packets/s", "pictures/s",
+                         "lost")
     names = {"own": "gst-launch: h264parse!hapsrtpsink", "gst": "gst-launch: rtph264pay!srtpenc!udpsink",
              "rtpbin": "gst-launch: the same with rtpbin", "ffmpeg": "ffmpeg -re -c copy -f rtp srtp://"}
     for key, name in names.items():
         table.samples(name, cpu[key], median(net[key]), median(ratio(net["own"], net[key])),
-                      rates[key]["packets"], rates[key]["lost"])
+                      rates[key]["packets"], rates[key]["pictures"], rates[key]["lost"])
     for key in ("gst nothing", "ffmpeg nothing"):
-        table.samples(f"{key.split()[0]}: reading and parsing only", cpu[key], 0.0, "-", 0, 0)
+        table.samples(f"{key.split()[0]}: reading and parsing only", cpu[key], 0.0, "-", 0, 0, 0)
 
 
 # --- both
@@ -140,6 +144,6 @@ async def sample(pids, flows, options):
     cpu = await cpu_shares(pids, options.samples, options.seconds)
     spent = options.samples * options.seconds
     rates = {key: {"packets": sum(c.packets for c in counts) / spent / len(counts),
-                   "kbps": sum(c.octets for c in counts) * 8 / 1000 / spent / len(counts),
+                   "pictures": sum(c.pictures for c in counts) / spent / len(counts),
                    "lost": sum(c.lost for c in counts)} for key, counts in flows.items() if counts}
     return cpu, rates

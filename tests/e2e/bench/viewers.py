@@ -11,11 +11,14 @@ BUFFER = 16 << 20
 
 
 class Count:
-    """Packets of one RTP stream, and gaps in their sequence numbers, which SRTP leaves readable."""
+    """Packets and pictures of one RTP stream, and gaps in its sequence numbers: SRTP leaves headers readable.
+
+    Pictures tell what sequence numbers cannot: what the sender left out before it counted packets.
+    """
 
     def __init__(self):
-        self.packets = self.octets = self.lost = 0
         self._next = None
+        self.mark()
 
     def feed(self, data):
         if srtp.is_rtcp(data):
@@ -26,6 +29,7 @@ class Count:
             self.lost += missing if missing < 0x8000 else 0
         self._next = (sequence + 1) & 0xFFFF
         self.packets += 1
+        self.pictures += data[1] >> 7
         self.octets += len(data)
 
     @property
@@ -34,7 +38,7 @@ class Count:
 
     def mark(self):
         """Forgets what was counted so far."""
-        self.packets = self.octets = self.lost = 0
+        self.packets = self.pictures = self.octets = self.lost = 0
 
 
 def roomy(sock):
