@@ -155,8 +155,10 @@ impl Listener for SinkListener {
             stream.handle_timeout(moment.now);
         }
         imp.send_report(&moment);
+        let waiting = (!imp.may_block()).then(|| imp.send_waiting()).flatten();
         imp.dispatch_events();
         let mut state = imp.state();
-        state.running()?.stream.poll_timeout()
+        let deadline = state.running()?.stream.poll_timeout();
+        [deadline, waiting].into_iter().flatten().min()
     }
 }

@@ -1,7 +1,7 @@
 //! GObject and GStreamer glue of `hapsrtpsink`; what it does is in the files beside.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,8 @@ pub struct HapSrtpSink {
     settings: Mutex<Settings>,
     state: Mutex<State>,
     thread: Mutex<Option<ReceiveThread>>,
-    /// Media on their way: of the streaming thread alone.
+    /// Media on their way: of the streaming thread, and, where that may not block, of the receiving
+    /// thread.
     pub(super) outbox: Mutex<Outbox>,
     /// RTCP on its way.
     pub(super) report: Mutex<SendBuffer>,
@@ -48,6 +49,7 @@ pub struct HapSrtpSink {
     pub(super) talkback: Arc<talkback::Queue>,
     pub(super) talkback_pad: Mutex<Option<gst::Pad>>,
     pub(super) max_bitrate: AtomicU32,
+    non_blocking: AtomicBool,
 }
 
 #[glib::object_subclass]
@@ -72,6 +74,11 @@ impl ObjectImpl for HapSrtpSink {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        if pspec.name() == "blocking" {
+            let blocking = value.get().unwrap_or(true);
+            self.non_blocking.store(!blocking, Ordering::Relaxed);
+            return;
+        }
         self.settings().set(pspec.name(), value);
         self.apply(pspec.name());
     }
@@ -82,6 +89,7 @@ impl ObjectImpl for HapSrtpSink {
             "ssrc" => self.ssrc().to_value(),
             "max-bitrate" => self.max_bitrate.load(Ordering::Relaxed).to_value(),
             "stats" => self.statistics().to_value(),
+            "blocking" => self.may_block().to_value(),
             name => self.settings().get(name),
         }
     }
@@ -194,6 +202,7 @@ impl BaseSinkImpl for HapSrtpSink {
                 self.talkback.end();
             }
             gst::EventView::FlushStop(_) => {
+                self.discard();
                 if let Some(stream) = &mut self.state().stream {
                     stream.begin_anew();
                 }
@@ -278,6 +287,7 @@ impl HapSrtpSink {
 
     /// Takes leave, and listens no more.
     fn stop_stream(&self) {
+        self.discard();
         self.send_bye(&self.moment());
         self.state().peer = None;
         let thread = lock(&self.thread).take();
@@ -346,7 +356,7 @@ impl HapSrtpSink {
         let taken = stream.take(&mut outbox.packets);
         drop(state);
         let flow = match taken {
-            Some(taken) => self.transmit(&mut outbox, Frame::new(peer, taken, pace, presented)),
+            Some(taken) => self.send(&mut outbox, Frame::new(peer, taken, pace, presented)),
             None => Ok(gst::FlowSuccess::Ok),
         };
         drop(outbox);
@@ -356,6 +366,20 @@ impl HapSrtpSink {
         self.dispatch_events();
         self.wake_if_nearer(deadline);
         flow
+    }
+
+    fn send(&self, outbox: &mut Outbox, frame: Frame) -> Result<gst::FlowSuccess, gst::FlowError> {
+        match self.may_block() {
+            true => self.transmit(outbox, frame),
+            false => {
+                self.hand_over(outbox, frame);
+                Ok(gst::FlowSuccess::Ok)
+            }
+        }
+    }
+
+    pub(super) fn may_block(&self) -> bool {
+        !self.non_blocking.load(Ordering::Relaxed)
     }
 
     /// The pace of a stream; a cap of the controller is what counts.
@@ -394,7 +418,11 @@ impl HapSrtpSink {
                 bitrate: 0,
             };
             let frame = Frame::new(peer, taken, pace, Duration::ZERO);
-            let _ = self.transmit(&mut outbox, frame);
+            let _ = self.send(&mut outbox, frame);
+        }
+        drop(outbox);
+        if !self.may_block() {
+            self.drain();
         }
     }
 
@@ -424,7 +452,7 @@ impl HapSrtpSink {
         self.post_message(message);
     }
 
-    fn wake_thread(&self) {
+    pub(super) fn wake_thread(&self) {
         if let Some(thread) = &*lock(&self.thread) {
             thread.wake();
         }

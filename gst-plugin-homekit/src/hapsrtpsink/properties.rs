@@ -167,6 +167,16 @@ fn rate() -> Vec<ParamSpec> {
             .default_value(DEFAULT_PACING)
             .mutable_playing()
             .build(),
+        glib::ParamSpecBoolean::builder("blocking")
+            .nick("Blocking")
+            .blurb(
+                "Where a frame waits for its pace or for room in the socket: in the streaming \
+                 thread; false = in a thread of the sink, or not at all, for sources that serve \
+                 several sinks from one thread",
+            )
+            .default_value(true)
+            .mutable_ready()
+            .build(),
         uint!(
             "target-bitrate",
             "Target bitrate",

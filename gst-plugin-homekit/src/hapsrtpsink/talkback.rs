@@ -118,7 +118,7 @@ pub(crate) fn pad(
     let pad = gst::Pad::builder_from_template(&template())
         .activatemode_function(move |pad, _, mode, active| activate(pad, mode, active, &queue))
         .event_function(|_, _, event| event.type_() == gst::EventType::Reconfigure)
-        .query_function(|pad, parent, query| query_pad(pad, parent, query))
+        .query_function(query_pad)
         .build();
     pad.set_active(true)?;
     let id = pad.create_stream_id(element, Some(PAD));

@@ -1,5 +1,6 @@
 //! Sending, with nothing locked that anybody waits for.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use gst::subclass::prelude::*;
@@ -20,6 +21,9 @@ use super::stream::{Sent, Stream, Taken};
 pub(crate) struct Outbox {
     pub(crate) packets: SendBuffer,
     pacer: Pacer,
+    /// Frames whose turn comes later, the first of them perhaps sent in part. Only where nobody may
+    /// be blocked.
+    waiting: VecDeque<(SendBuffer, Frame)>,
 }
 
 /// What came in one call, on its way.
@@ -32,6 +36,7 @@ pub(crate) struct Frame {
     time: Duration,
     now: Instant,
     waited: Duration,
+    begun: bool,
     /// Datagrams that have left.
     done: usize,
 }
@@ -45,28 +50,113 @@ impl Frame {
             time,
             now: Instant::now(),
             waited: Duration::ZERO,
+            begun: false,
             done: 0,
         }
+    }
+
+    /// Time has passed.
+    fn resume(&mut self) {
+        let now = Instant::now();
+        self.waited += now.saturating_duration_since(self.now);
+        self.now = now;
     }
 }
 
 impl HapSrtpSink {
-    /// Sends what is in `outbox`, a large frame in parts; then a report, if one is due.
+    /// Sends what is in `outbox`, a large frame in parts; waits in between.
     pub(super) fn transmit(
         &self,
         outbox: &mut Outbox,
         mut frame: Frame,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let Outbox { packets, pacer } = outbox;
-        let bytes = packets.byte_len();
-        if pacer.begin(frame.pace, bytes, frame.time, frame.now) {
+        let Outbox { packets, pacer, .. } = outbox;
+        while let Some(until) = self.advance(pacer, packets, &mut frame, Patience::of_media) {
+            self.wait_for_turn(packets, &mut frame, until)?;
+        }
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    /// Sends what is in `outbox` as far as its turn has come; the receiving thread sends the rest.
+    pub(super) fn hand_over(&self, outbox: &mut Outbox, mut frame: Frame) {
+        let Outbox {
+            packets,
+            pacer,
+            waiting,
+        } = outbox;
+        let free = waiting.is_empty();
+        if free
+            && self
+                .advance(pacer, packets, &mut frame, Patience::none)
+                .is_none()
+        {
+            return;
+        }
+        waiting.push_back((std::mem::take(packets), frame));
+        if free {
+            self.wake_thread();
+        }
+    }
+
+    /// Sends the frames that wait, as far as their turn has come; returns when the next part's is.
+    pub(super) fn send_waiting(&self) -> Option<Instant> {
+        let mut outbox = lock(&self.outbox);
+        let Outbox {
+            packets: spare,
+            pacer,
+            waiting,
+        } = &mut *outbox;
+        while let Some((packets, frame)) = waiting.front_mut() {
+            frame.resume();
+            let later = self.advance(pacer, packets, frame, Patience::none);
+            if later.is_some() {
+                return later;
+            }
+            // Its memory is of use for the next frame.
+            let (packets, _) = waiting.pop_front()?;
+            *spare = packets;
+        }
+        None
+    }
+
+    /// Waits until all that waits has left, or until nobody may wait any more.
+    pub(super) fn drain(&self) {
+        while let Some(until) = self.send_waiting() {
+            let socket = self.state().socket.clone();
+            if !socket.is_some_and(|socket| socket.pause(until)) {
+                return;
+            }
+        }
+    }
+
+    /// Gives up all that waits.
+    pub(super) fn discard(&self) {
+        for (packets, frame) in lock(&self.outbox).waiting.drain(..) {
+            self.give_up(&packets, &frame);
+        }
+    }
+
+    /// Sends the parts of a frame whose turn has come; returns when the next one's is. After the
+    /// last one comes a report, if one is due.
+    fn advance(
+        &self,
+        pacer: &mut Pacer,
+        packets: &SendBuffer,
+        frame: &mut Frame,
+        patience: fn() -> Patience,
+    ) -> Option<Instant> {
+        if !std::mem::replace(&mut frame.begun, true)
+            && pacer.begin(frame.pace, packets.byte_len(), frame.time, frame.now)
+        {
             self.with_stream(Stream::pace_raised);
         }
         while frame.done < packets.len() {
             let left = packets.bytes_in(&(frame.done..packets.len()));
             match pacer.turn(left, frame.now) {
-                Turn::Send(bytes) => pacer.sent(self.send_part(packets, &mut frame, bytes)),
-                Turn::Wait(until) => self.wait_for_turn(packets, &mut frame, until)?,
+                Turn::Send(bytes) => {
+                    pacer.sent(self.send_part(packets, frame, bytes, patience()));
+                }
+                Turn::Wait(until) => return Some(until),
             }
         }
         pacer.finish(frame.now);
@@ -74,11 +164,17 @@ impl HapSrtpSink {
         if due == Some(true) {
             self.send_report(&self.moment());
         }
-        Ok(gst::FlowSuccess::Ok)
+        None
     }
 
     /// Sends the next datagrams of a frame, as many as fit into `bytes`; returns their bytes.
-    fn send_part(&self, packets: &SendBuffer, frame: &mut Frame, bytes: usize) -> usize {
+    fn send_part(
+        &self,
+        packets: &SendBuffer,
+        frame: &mut Frame,
+        bytes: usize,
+        patience: Patience,
+    ) -> usize {
         let range = frame.done..packets.end_within(frame.done, bytes);
         let count = range.len() as u64;
         let bytes = packets.bytes_in(&range);
@@ -88,7 +184,7 @@ impl HapSrtpSink {
             false => bytes as u64 - count * (HEADER_LEN + RTP_OVERHEAD) as u64,
         };
         frame.taken.payload_octets -= payload_octets;
-        let errors = frame.peer.send(packets, range, Patience::of_media());
+        let errors = frame.peer.send(packets, range, patience);
         let sent = Sent {
             packets: count,
             payload_octets,
@@ -111,14 +207,16 @@ impl HapSrtpSink {
             true => Ok(gst::FlowSuccess::Ok),
             false => self.obj().wait_preroll(),
         };
-        let now = Instant::now();
-        frame.waited += now.saturating_duration_since(frame.now);
-        frame.now = now;
+        frame.resume();
         if flow.is_err() {
-            let left = (packets.len() - frame.done) as u64;
-            self.with_stream(|stream| stream.frame_flushed(frame.taken, left));
+            self.give_up(packets, frame);
         }
         flow.map(|_| ())
+    }
+
+    fn give_up(&self, packets: &SendBuffer, frame: &Frame) {
+        let left = (packets.len() - frame.done) as u64;
+        self.with_stream(|stream| stream.frame_flushed(frame.taken, left));
     }
 
     /// Sends a report, if one is due.

@@ -69,7 +69,7 @@ fn set_endpoint(sink: &gst::Element, local: IpAddr, endpoint: &MediaEndpoint) {
     );
     sink.set_property("rtcp-timeout", RTCP_TIMEOUT.as_millis() as u32);
     // Frames come in the thread that serves all viewers: nothing may wait in it.
-    sink.set_property("pacing", 0.0);
+    sink.set_property("blocking", false);
     // What comes from memory has been in time already.
     sink.set_property("sync", false);
 }
