@@ -440,6 +440,7 @@ fn the_launch_lines_of_the_documentation_run() {
     let lines: Vec<String> = docs
         .split("//! ```text\n")
         .skip(1)
+        .filter(|block| block.contains("gst-launch-1.0"))
         .map(|block| {
             let block = block.split("//! ```").next().unwrap();
             let text = block.replace("//! ", "").replace("\\\n", "");

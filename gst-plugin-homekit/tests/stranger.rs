@@ -13,8 +13,9 @@ use gst::prelude::*;
 
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-/// How long feedback takes to the sink: the round trip, but for the time on loopback.
-const DELAY: Duration = Duration::from_millis(250);
+/// How long feedback takes to the sink: the round trip, but for the time on loopback. `rtpbin` may
+/// hold feedback back for a few hundred milliseconds more.
+const DELAY: Duration = Duration::from_millis(600);
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -196,7 +197,7 @@ fn rtpbin_gets_a_key_frame_for_a_pli_but_none_within_twice_the_round_trip() {
     });
     let took = asked.elapsed();
     // The way back, a frame, and what rtpbin waits with feedback.
-    assert!(took < DELAY + Duration::from_millis(400), "{took:?}");
+    assert!(took < 2 * DELAY, "{took:?}");
     let stats = camera.sink.property::<gst::Structure>("stats");
     assert_eq!(camera.stat("pli-received"), 1, "{stats}");
 
