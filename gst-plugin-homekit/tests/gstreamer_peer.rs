@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::*;
 use gst::prelude::*;
-use rtp_payload::{Header, h264, opus};
+use rtp_payload::{Header, h264, h265, nal, opus};
 
 /// `videotestsrc` in real time, as a camera is.
 const CAMERA: &str = "videotestsrc is-live=true pattern=ball ! \
@@ -35,7 +35,11 @@ fn receiver(port: u16, cipher: &str, key: &[u8], caps: &str, rest: &str) -> gst:
     pipeline.downcast().unwrap()
 }
 
+const X265: &str = "x265enc tune=zerolatency speed-preset=ultrafast bitrate=300 key-int-max=30 \
+    option-string=log-level=none";
+
 const VIDEO_CAPS: &str = "media=video,clock-rate=90000,encoding-name=H264,payload=99";
+const H265_CAPS: &str = "media=video,clock-rate=90000,encoding-name=H265,payload=99";
 const AUDIO_CAPS: &str = "media=audio,clock-rate=48000,encoding-name=OPUS,payload=110";
 
 /// Takes samples of an `appsink` of the pipeline; an error of the pipeline is a failure.
@@ -64,13 +68,47 @@ fn play_receiver(pipeline: &gst::Pipeline) -> Stop<'_> {
     stop
 }
 
+/// One codec, at both ends.
+struct Codec {
+    caps: &'static str,
+    encoder: &'static str,
+    format: &'static str,
+    depayload: &'static str,
+    decode: &'static str,
+}
+
+const H264: Codec = Codec {
+    caps: VIDEO_CAPS,
+    encoder: X264,
+    format: "video/x-h264,profile=baseline,stream-format=avc",
+    depayload: "rtph264depay",
+    decode: "avdec_h264",
+};
+
+const H265: Codec = Codec {
+    caps: H265_CAPS,
+    encoder: X265,
+    format: "h265parse ! video/x-h265,stream-format=hvc1,alignment=au",
+    depayload: "rtph265depay ! h265parse",
+    decode: "avdec_h265",
+};
+
 /// Decoded pictures at the receiver are those that the encoder's output decodes to here.
-fn pictures_arrive_as_they_were_sent(stream_format: &str, suite: &str, cipher: &str, key: Vec<u8>) {
+fn pictures_arrive_as_they_were_sent(codec: &Codec, suite: &str, cipher: &str, key: Vec<u8>) {
     init();
+    let Codec {
+        caps,
+        encoder,
+        format,
+        depayload,
+        decode,
+    } = codec;
     let address = free_address();
-    let rest = "rtpjitterbuffer latency=50 ! rtph264depay ! avdec_h264 ! \
-                appsink name=pictures sync=false async=false";
-    let receiver = receiver(address.port(), cipher, &key, VIDEO_CAPS, rest);
+    let rest = format!(
+        "rtpjitterbuffer latency=50 ! {depayload} ! {decode} ! \
+         appsink name=pictures sync=false async=false"
+    );
+    let receiver = receiver(address.port(), cipher, &key, caps, &rest);
     let _stop_receiver = play_receiver(&receiver);
 
     let sink = sink(address);
@@ -78,8 +116,8 @@ fn pictures_arrive_as_they_were_sent(stream_format: &str, suite: &str, cipher: &
     sink.set_property("srtp-key", buffer(&key));
     sink.set_property("srtp-remote-key", None::<gst::Buffer>);
     let launch = format!(
-        "{CAMERA} ! {X264} ! video/x-h264,stream-format={stream_format},profile=baseline ! \
-         tee name=t t. ! queue ! avdec_h264 ! appsink name=here sync=false async=false \
+        "{CAMERA} ! {encoder} ! {format} ! \
+         tee name=t t. ! queue ! {decode} ! appsink name=here sync=false async=false \
          t. ! queue"
     );
     let sender = pipeline(&launch, &sink);
@@ -100,17 +138,38 @@ fn pictures_arrive_as_they_were_sent(stream_format: &str, suite: &str, cipher: &
     );
 }
 
+const SUITE_128: &str = "aes-cm-128-hmac-sha1-80";
+
 #[test]
 fn pictures_arrive_from_avc() {
-    let suite = "aes-cm-128-hmac-sha1-80";
-    pictures_arrive_as_they_were_sent("avc", suite, "aes-128-icm", sink_key());
+    pictures_arrive_as_they_were_sent(&H264, SUITE_128, "aes-128-icm", sink_key());
 }
 
 #[test]
 fn pictures_arrive_from_a_byte_stream_under_a_256_bit_key() {
     let key = (0..46).collect();
     let suite = "aes-cm-256-hmac-sha1-80";
-    pictures_arrive_as_they_were_sent("byte-stream", suite, "aes-256-icm", key);
+    let byte_stream = Codec {
+        format: "video/x-h264,profile=baseline,stream-format=byte-stream",
+        ..H264
+    };
+    pictures_arrive_as_they_were_sent(&byte_stream, suite, "aes-256-icm", key);
+}
+
+#[test]
+fn pictures_arrive_from_hvc1() {
+    pictures_arrive_as_they_were_sent(&H265, SUITE_128, "aes-128-icm", sink_key());
+}
+
+#[test]
+fn pictures_arrive_from_h265_as_a_byte_stream_and_hev1() {
+    for format in [
+        "video/x-h265,stream-format=byte-stream",
+        "h265parse ! video/x-h265,stream-format=hev1,alignment=au",
+    ] {
+        let codec = Codec { format, ..H265 };
+        pictures_arrive_as_they_were_sent(&codec, SUITE_128, "aes-128-icm", sink_key());
+    }
 }
 
 #[test]
@@ -163,65 +222,90 @@ fn sound_arrives_in_packets_of_60_ms_on_a_clock_of_16_khz() {
     );
 }
 
-#[test]
-fn another_size_of_a_real_encoder_goes_on_without_a_break() {
+/// Another size, MTU and payload limit: one stream.
+fn another_size_goes_on_without_a_break<C: nal::Codec>(encoder: &str, aggregate: fn(u8) -> bool) {
     init();
     let mut controller = Controller::default();
     let sink = sink(controller.address());
     let launch = format!(
         "videotestsrc is-live=true ! capsfilter name=size \
-         caps=video/x-raw,width=320,height=240,framerate=30/1 ! {X264}"
+         caps=video/x-raw,width=320,height=240,framerate=30/1 ! {encoder}"
     );
     let pipeline = pipeline(&launch, &sink);
     let _stop = play(&pipeline);
-    let mut stream = Received::default();
-    while stream.sizes.is_empty() {
+    let mut stream = Received::<C>::new(aggregate);
+    while stream.sets.is_empty() {
         stream.take(controller.rtp());
     }
+    sink.set_property("mtu", 700u32);
     let smaller = "video/x-raw,width=160,height=120,framerate=30/1";
     let size = pipeline.by_name("size").unwrap();
     size.set_property_from_str("caps", smaller);
-    while stream.sizes.len() < 2 {
+    while stream.sets.len() < 2 {
         stream.take(controller.rtp());
     }
-    assert_ne!(stream.sizes[0], stream.sizes[1], "another SPS");
+    assert_ne!(stream.sets[0], stream.sets[1], "other parameter sets");
+    for _ in 0..30 {
+        let packet = controller.rtp();
+        assert!(packet.1.len() <= 700 - 22, "the new MTU");
+        stream.take(packet);
+    }
     assert_eq!(stream.depacketizer.lost(), 0);
 }
 
-/// Follows a stream: one source, no gap in sequence, time that passes like the clock on the wall.
-#[derive(Default)]
-struct Received {
-    depacketizer: h264::Depacketizer,
-    last: Option<Header>,
-    /// The SPS of each size that came.
-    sizes: Vec<Vec<u8>>,
+/// STAP-A (RFC 6184 §5.7.1).
+fn is_stap_a(first: u8) -> bool {
+    first & 0x1f == 24
 }
 
-impl Received {
+/// Aggregation packet (RFC 7798 §4.4.2).
+fn is_aggregation_packet(first: u8) -> bool {
+    first >> 1 & 0x3f == 48
+}
+
+#[test]
+fn another_size_of_a_real_encoder_goes_on_without_a_break() {
+    another_size_goes_on_without_a_break::<h264::H264>(X264, is_stap_a);
+}
+
+#[test]
+fn another_size_of_h265_goes_on_without_a_break() {
+    another_size_goes_on_without_a_break::<h265::H265>(X265, is_aggregation_packet);
+}
+
+/// Follows a stream: one source, no gap in sequence, time that passes like the clock on the wall.
+struct Received<C: nal::Codec> {
+    depacketizer: nal::Depacketizer<C>,
+    last: Option<Header>,
+    aggregate: fn(u8) -> bool,
+    /// The parameter sets that came, each time they changed.
+    sets: Vec<Vec<u8>>,
+}
+
+impl<C: nal::Codec> Received<C> {
+    fn new(aggregate: fn(u8) -> bool) -> Self {
+        Self {
+            depacketizer: nal::Depacketizer::new(),
+            last: None,
+            aggregate,
+            sets: Vec::new(),
+        }
+    }
+
     fn take(&mut self, (header, payload): (Header, Vec<u8>)) {
         assert_eq!((header.ssrc, header.payload_type), (OURS, 99));
         if let Some(last) = self.last.replace(header) {
             let step = header.timestamp.wrapping_sub(last.timestamp);
             assert!(step <= 90_000, "timestamps jump by {step}");
         }
-        let payload = &payload;
+        if (self.aggregate)(payload[0]) && self.sets.last() != Some(&payload) {
+            self.sets.push(payload.clone());
+        }
         self.depacketizer
-            .push(&rtp_payload::Packet::new(header, payload))
+            .push(&rtp_payload::Packet::new(header, &payload))
             .unwrap();
         while let Some(access_unit) = self.depacketizer.poll() {
             assert!(access_unit.complete);
-            if access_unit.is_key {
-                self.take_key_frame(&access_unit.annex_b);
-            }
-        }
-    }
-
-    fn take_key_frame(&mut self, annex_b: &[u8]) {
-        assert_eq!(annex_b[4] & 0x1f, 7, "SPS first");
-        let end = annex_b[4..].windows(4).position(|w| w == [0, 0, 0, 1]);
-        let sps = annex_b[4..4 + end.unwrap()].to_vec();
-        if self.sizes.last() != Some(&sps) {
-            self.sizes.push(sps);
         }
     }
 }
@@ -321,22 +405,31 @@ fn the_end_of_the_input_flushes_sound_and_stops_cleanly() {
     }
 }
 
-#[test]
-fn rtp_of_a_camera_is_taken_too() {
+fn rtp_is_taken_too<C: nal::Codec>(encoder: &str, payloader: &str, aggregate: fn(u8) -> bool) {
     init();
     let mut controller = Controller::default();
     let sink = sink(controller.address());
-    let rtp = format!("{CAMERA} ! {X264} ! rtph264pay mtu=1400 config-interval=1 pt=96 ssrc=1");
+    let rtp = format!("{CAMERA} ! {encoder} ! {payloader} mtu=1400 config-interval=1 pt=96 ssrc=1");
     let pipeline = pipeline(&rtp, &sink);
     let _stop = play(&pipeline);
-    let mut stream = Received::default();
+    let mut stream = Received::<C>::new(aggregate);
     let mut pictures = 0;
     while pictures < 20 {
         let packet = controller.rtp();
         pictures += u32::from(packet.0.marker);
         stream.take(packet);
     }
-    assert_eq!(stream.sizes.len(), 1);
+    assert_eq!(stream.sets.len(), 1);
+}
+
+#[test]
+fn rtp_of_a_camera_is_taken_too() {
+    rtp_is_taken_too::<h264::H264>(X264, "rtph264pay", is_stap_a);
+}
+
+#[test]
+fn rtp_of_h265_is_taken_too() {
+    rtp_is_taken_too::<h265::H265>(X265, "rtph265pay", is_aggregation_packet);
 }
 
 /// The two lines of the documentation, as they are written there.
@@ -347,6 +440,7 @@ fn the_launch_lines_of_the_documentation_run() {
     let lines: Vec<String> = docs
         .split("//! ```text\n")
         .skip(1)
+        .filter(|block| block.contains("gst-launch-1.0"))
         .map(|block| {
             let block = block.split("//! ```").next().unwrap();
             let text = block.replace("//! ", "").replace("\\\n", "");

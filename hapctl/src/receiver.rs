@@ -61,7 +61,7 @@ pub async fn open(address: SocketAddr) -> Result<UdpSocket> {
 /// A track that receives in the background until it is finished or dropped.
 pub struct Receiver {
     track: Arc<Mutex<Track>>,
-    feedback: mpsc::Sender<Feedback>,
+    feedback: mpsc::Sender<Vec<Feedback>>,
     wake: Arc<tokio::sync::Notify>,
     task: JoinHandle<()>,
 }
@@ -93,8 +93,8 @@ impl Receiver {
         self.wake.notify_one();
     }
 
-    /// Sends `feedback` to the camera.
-    pub async fn send(&self, feedback: Feedback) {
+    /// Sends `feedback` to the camera in one packet.
+    pub async fn send(&self, feedback: Vec<Feedback>) {
         // The task ends only with this receiver.
         let _ = self.feedback.send(feedback).await;
     }
@@ -142,7 +142,7 @@ fn lock(track: &Mutex<Track>) -> MutexGuard<'_, Track> {
 async fn receive(
     socket: UdpSocket,
     track: Arc<Mutex<Track>>,
-    mut requests: mpsc::Receiver<Feedback>,
+    mut requests: mpsc::Receiver<Vec<Feedback>>,
     wake: Arc<tokio::sync::Notify>,
 ) {
     let mut buffer = vec![0; MAX_DATAGRAM];
@@ -154,7 +154,7 @@ async fn receive(
                 Err(e) => tracing::warn!("UDP socket: {e}"),
             },
             () = until(due) => lock(&track).timeout(Instant::now()),
-            Some(feedback) = requests.recv() => lock(&track).feedback(feedback, Instant::now()),
+            Some(feedback) = requests.recv() => lock(&track).feedback(&feedback, Instant::now()),
             () = wake.notified() => {}
         }
         send(&socket, &track).await;

@@ -219,7 +219,7 @@ async fn a_lost_packet_is_counted_and_reported_to_the_camera() {
 async fn feedback_goes_out_at_once() {
     let (camera, receiver) = connected(Media::Video(Video::new(None)), "H.264", 99, 90_000).await;
     let mut srtp = srtp::Receiver::new(&key(1));
-    receiver.send(Feedback::Pli).await;
+    receiver.send(vec![Feedback::Pli]).await;
     let wanted = Message::PictureLoss {
         sender: CONTROLLER,
         media: CAMERA,

@@ -1,17 +1,31 @@
 //! `hapsrtpsink` sends one media stream to a HomeKit controller: RTP payloads as HomeKit wants
 //! them, SRTP, and RTP and RTCP on one UDP port.
 //!
-//! - **Video** is H.264, as access units (`avc` or `byte-stream`) or in RTP. SPS and PPS go in one
-//!   STAP-A before each key frame, access unit delimiters and SEI are left out. Nothing goes out
-//!   before the first key frame, which is asked for.
-//! - **Audio** is Opus. `clock-rate` and `packet-time` are those that were negotiated: frames are
-//!   regrouped without encoding them again, and timestamps count at that rate. Frames of different
-//!   modes cannot share a packet, and a packet before a change of mode is too short: let the encoder
-//!   keep one, such as `opusenc audio-type=restricted-lowdelay`.
+//! - **Video** is H.264 or H.265, as access units (with start codes or lengths) or in RTP. Parameter
+//!   sets go in one aggregation packet before each key frame, access unit delimiters and SEI are
+//!   left out. Nothing goes out before the first key frame, which is asked for. A picture that
+//!   cannot be sent leaves a gap in the sequence numbers: the receiver learns of it. Where `cvo-id`
+//!   was negotiated, key frames and changes tell `video-orientation` (HAP R1 §11.4.2).
+//! - **Audio** is Opus or AAC-ELD, raw or in RTP. `clock-rate` and `packet-time` are those that were
+//!   negotiated: frames are regrouped without encoding them again, and timestamps count at that
+//!   rate. Opus frames of different modes cannot share a packet, and a packet before a change of mode
+//!   is too short: let the encoder keep one, such as `opusenc audio-type=restricted-lowdelay`.
+//! - **Pace**: a frame leaves in one system call where the kernel has segmentation offload. What is
+//!   larger than 100 ms of the bitrate, as key frames are, leaves at `pacing` times the bitrate: that
+//!   of `max-bitrate`, or `target-bitrate`, or what was measured, whichever is known and more; 4
+//!   Mbit/s where nothing is. No frame is held back for more than 250 ms: the pace is raised then.
+//!   Nothing else waits meanwhile, neither RTCP nor a flush or a stop.
 //! - **RTCP**: the first sender report follows the first packets, then one per `rtcp-interval`; a
-//!   BYE ends the stream. PLI and FIR become upstream force-key-unit events, one at a time. TMMBR
-//!   becomes `max-bitrate` and is confirmed by TMMBN. Packets of the controller have to be
-//!   authentic.
+//!   BYE ends the stream. PLI and FIR become upstream force-key-unit events, one at a time; a PLI
+//!   within two round trips of a key frame is ignored. TMMBR becomes `max-bitrate`, not below
+//!   `min-bitrate`, and an upstream event; it is confirmed by TMMBN at once. TSTR becomes an
+//!   upstream event and is confirmed by TSTN. `hapencctl` behind an encoder obeys both. Packets of
+//!   the controller have to be authentic.
+//! - **Talkback**: sound of the controller, of the codec that is sent, appears at the sometimes pad
+//!   `talkback` as RTP, authenticated and decrypted, with its time of arrival and in the order of
+//!   arrival: an `rtpjitterbuffer` goes next. Opus has timestamps at 48 kHz, as `rtpopusdepay`
+//!   expects, whatever was negotiated. A branch that is slow loses the oldest packets and holds
+//!   nothing up; its latency does not delay what is sent. Our reports tell what was received.
 //! - **New caps**, another size or encoder: SSRC, sequence numbers and timestamps go on without a
 //!   break.
 //!
@@ -37,6 +51,11 @@
 //! | `hapsrtpsink-first-rtcp` | | the first authentic RTCP packet has come |
 //! | `hapsrtpsink-rtcp-timeout` | `age-ms`: uint64 | nothing has come for `rtcp-timeout`; once per silence |
 //! | `hapsrtpsink-bye` | | the controller left |
+//! | `hapsrtpsink-max-bitrate` | `bitrate`: uint, bit/s | `max-bitrate` has changed |
+//! | `hapsrtpsink-trade-off` | `index`: uint | 0 = sharp pictures to 31 = many of them |
+//!
+//! Custom upstream events, for encoders: `hap-max-bitrate` with `bitrate` (uint, bit/s), before the
+//! key frame that is asked for in the same packet, and `hap-trade-off` with `index` (uint).
 //!
 //! `notify::max-bitrate` and upstream events too are sent from the receiving thread, nothing being
 //! locked.
@@ -50,17 +69,26 @@
 //! | `packets-sent` | uint64 | RTP packets |
 //! | `bytes-sent` | uint64 | UDP payload, RTP and RTCP |
 //! | `octets-sent` | uint64 | RTP payload, as sender reports count |
-//! | `frames-sent` | uint64 | access units or Opus packets |
+//! | `frames-sent` | uint64 | access units or audio packets |
 //! | `key-frames-sent` | uint64 | |
 //! | `dropped-before-key` | uint64 | frames before the first key frame, or after a resume |
 //! | `dropped-inactive` | uint64 | buffers while `active` was false |
 //! | `dropped-invalid` | uint64 | buffers that are malformed, too large, or lack SPS and PPS |
 //! | `sender-reports` | uint64 | |
 //! | `send-errors` | uint64 | packets the system did not take |
+//! | `packets-flushed` | uint64 | packets given up by a flush or stop while they waited |
+//! | `paced-frames`, `paced-us` | uint64 | frames that left in parts, and how long they took |
+//! | `pace-raised` | uint64 | frames whose pace was raised, lest they be late |
 //! | `rtcp-received` | uint64 | authentic packets |
 //! | `rtcp-rejected` | uint64 | forged, replayed, malformed or from another SSRC |
-//! | `rtp-ignored` | uint64 | datagrams that are no RTCP |
-//! | `pli-received`, `fir-received`, `tmmbr-received` | uint64 | |
+//! | `rtp-rejected` | uint64 | RTP that is forged, replayed, malformed or from another SSRC |
+//! | `rtp-ignored` | uint64 | RTP that nobody wants here: on video, or of another payload type |
+//! | `talkback-packets` | uint64 | of the controller's sound |
+//! | `talkback-lost` | int64 | of them, missing |
+//! | `talkback-jitter` | uint | in units of the media clock |
+//! | `talkback-dropped` | uint64 | packets that the branch behind the pad was too slow for |
+//! | `pli-received`, `fir-received`, `tmmbr-received`, `tstr-received` | uint64 | |
+//! | `pli-ignored` | uint64 | within two round trips of a key frame, or while one is on its way |
 //! | `nack-received` | uint64 | packets that generic NACKs asked for |
 //! | `fraction-lost` | double | 0 to 1, of the last report |
 //! | `packets-lost` | int | of the last report |
@@ -89,6 +117,12 @@
 //! srtp-cipher=aes-128-icm,srtp-auth=hmac-sha1-80,srtcp-cipher=aes-128-icm,\
 //! srtcp-auth=hmac-sha1-80" ! srtpdec name=d d.rtp_src ! rtph264depay ! avdec_h264 ! fakesink \
 //!   d.rtcp_src ! fakesink async=false sync=false
+//! ```
+//!
+//! The controller's sound, where `s` is an audio sink:
+//!
+//! ```text
+//! hapsrtpsink name=s … s. ! rtpjitterbuffer ! rtpopusdepay ! opusdec ! audioconvert ! autoaudiosink
 //! ```
 //!
 //! Since: 0.1

@@ -58,15 +58,23 @@ impl Track {
         }
     }
 
-    /// Asks the camera, because the person wants it.
-    pub fn feedback(&mut self, feedback: Feedback, now: Instant) {
+    /// Asks the camera, because the person wants it: all in one compound packet, in this order.
+    pub fn feedback(&mut self, feedback: &[Feedback], now: Instant) {
         self.request(feedback, Cause::Asked, now);
     }
 
-    fn request(&mut self, feedback: Feedback, cause: Cause, now: Instant) {
+    fn request(&mut self, feedback: &[Feedback], cause: Cause, now: Instant) {
+        let mut compound = self.compound(now);
+        for one in feedback {
+            compound = self.with_feedback(compound, *one);
+            self.requests.sent(*one, cause, now);
+        }
+        self.send_rtcp(compound);
+    }
+
+    fn with_feedback(&mut self, compound: Writer, feedback: Feedback) -> Writer {
         let ssrc = self.agreement.ssrc;
-        let compound = self.compound(now);
-        let compound = match feedback {
+        match feedback {
             Feedback::Pli => compound.picture_loss(ssrc),
             Feedback::Fir => {
                 self.fir = self.fir.wrapping_add(1);
@@ -85,9 +93,7 @@ impl Track {
                     index,
                 }])
             }
-        };
-        self.send_rtcp(compound);
-        self.requests.sent(feedback, cause, now);
+        }
     }
 
     /// SR or RR, and SDES; the report is empty until something came (RFC 3550 §6.4.2).
@@ -123,7 +129,7 @@ impl Track {
 
     pub(super) fn ask(&mut self, cause: Option<Cause>, now: Instant) {
         if let Some(cause) = cause {
-            self.request(Feedback::Pli, cause, now);
+            self.request(&[Feedback::Pli], cause, now);
         }
     }
 }

@@ -139,7 +139,7 @@ fn every_full_intra_request_is_a_new_one() {
     let now = Instant::now();
     let mut track = track(now);
     for expected in [1, 2] {
-        track.feedback(Feedback::Fir, now);
+        track.feedback(&[Feedback::Fir], now);
         let messages = opened(track.transmit().unwrap());
         let entries = vec![(CAMERA, expected)];
         assert!(messages.contains(&Message::FullIntraRequest {
@@ -147,7 +147,7 @@ fn every_full_intra_request_is_a_new_one() {
             entries
         }));
     }
-    track.feedback(Feedback::Pli, now);
+    track.feedback(&[Feedback::Pli], now);
     let messages = opened(track.transmit().unwrap());
     assert!(messages.contains(&Message::PictureLoss {
         sender: US,
@@ -258,15 +258,16 @@ fn dropped_packets_count_as_lost() {
 fn limits_and_trade_offs_go_out_and_their_notifications_are_heard() {
     let start = Instant::now();
     let mut track = video(start);
-    track.feedback(Feedback::MaxBitrate(300_000), start);
-    track.feedback(Feedback::TradeOff(31), start);
+    let both = [Feedback::MaxBitrate(300_000), Feedback::TradeOff(31)];
+    track.feedback(&both, start);
     let entry = TmmbEntry {
         ssrc: CAMERA,
         bitrate: 300_000,
         overhead: 40,
     };
-    let limit = opened(track.transmit().unwrap());
-    assert!(limit.contains(&Message::MaxBitrateRequest {
+    let sent = opened(track.transmit().unwrap());
+    assert_eq!(track.transmit(), None, "one packet for both");
+    assert!(sent.contains(&Message::MaxBitrateRequest {
         sender: US,
         entries: vec![entry]
     }));
@@ -275,8 +276,7 @@ fn limits_and_trade_offs_go_out_and_their_notifications_are_heard() {
         sequence: 1,
         index: 31,
     };
-    let trade_off = opened(track.transmit().unwrap());
-    assert!(trade_off.contains(&Message::TradeOffRequest {
+    assert!(sent.contains(&Message::TradeOffRequest {
         sender: US,
         entries: vec![entry]
     }));

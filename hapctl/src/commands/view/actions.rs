@@ -103,13 +103,17 @@ pub(super) enum Action {
 
 /// Actions in the order of their times.
 #[derive(Debug, Default)]
-pub(super) struct Timeline(Vec<(Duration, Action)>);
+pub(super) struct Timeline {
+    waiting: Vec<(Duration, Action)>,
+    /// When the last one that was taken was due.
+    last: Duration,
+}
 
 impl Timeline {
     pub(super) fn add(&mut self, times: &[Duration], action: Action) {
-        self.0.extend(times.iter().map(|at| (*at, action)));
+        self.waiting.extend(times.iter().map(|at| (*at, action)));
         // Stable: what is given for one time is done in the order of the options.
-        self.0.sort_by_key(|(at, _)| *at);
+        self.waiting.sort_by_key(|(at, _)| *at);
     }
 
     pub(super) fn add_changes(&mut self, changes: &[Reconfigure]) {
@@ -120,11 +124,26 @@ impl Timeline {
 
     /// When the next one is due, after Start.
     pub(super) fn next_at(&self) -> Option<Duration> {
-        self.0.first().map(|(at, _)| *at)
+        self.waiting.first().map(|(at, _)| *at)
     }
 
     pub(super) fn pop(&mut self) -> Option<Action> {
-        (!self.0.is_empty()).then(|| self.0.remove(0).1)
+        let (at, action) = (!self.waiting.is_empty()).then(|| self.waiting.remove(0))?;
+        self.last = at;
+        Some(action)
+    }
+
+    /// What else is asked of the camera at the time of the last action: it goes into one packet.
+    pub(super) fn pop_questions(&mut self) -> Vec<Feedback> {
+        let mut questions = Vec::new();
+        while let Some(&(at, Action::Ask(feedback))) = self.waiting.first() {
+            if at != self.last {
+                break;
+            }
+            questions.push(feedback);
+            self.waiting.remove(0);
+        }
+        questions
     }
 }
 
@@ -203,5 +222,16 @@ mod tests {
             ]
         );
         assert_eq!(timeline.next_at(), None);
+    }
+
+    #[test]
+    fn questions_of_one_time_go_together() {
+        let (mut timeline, second) = (Timeline::default(), Duration::from_secs);
+        let limit = Feedback::MaxBitrate(1);
+        timeline.add(&[second(2)], Action::Ask(limit));
+        timeline.add(&[second(2), second(3)], Action::Ask(Feedback::Pli));
+        assert_eq!(timeline.pop(), Some(Action::Ask(limit)));
+        assert_eq!(timeline.pop_questions(), [Feedback::Pli]);
+        assert_eq!(timeline.next_at(), Some(second(3)));
     }
 }

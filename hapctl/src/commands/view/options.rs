@@ -131,7 +131,7 @@ impl Request {
         timeline.add_changes(&self.reconfigure);
         timeline.add(&self.suspend, Action::Suspend);
         timeline.add(&self.resume, Action::Resume);
-        // TMMBR goes before PLI (HAP R1 §11.4).
+        // TMMBR goes before PLI (HAP R1 §11.4.1).
         for limit in &self.tmmbr {
             let feedback = Feedback::MaxBitrate(limit.bitrate);
             timeline.add(&[limit.at], Action::Ask(feedback));

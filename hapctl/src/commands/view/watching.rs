@@ -119,7 +119,9 @@ impl<'a> Watching<'a> {
             Some(Action::Suspend) => self.stream.control(StreamCommand::Suspend).await,
             Some(Action::Resume) => self.stream.control(StreamCommand::Resume).await,
             Some(Action::Ask(feedback)) => {
-                self.receivers.video.send(feedback).await;
+                let mut together = vec![feedback];
+                together.extend(self.timeline.pop_questions());
+                self.receivers.video.send(together).await;
                 Ok(())
             }
             None => Ok(()),
