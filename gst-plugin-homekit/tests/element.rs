@@ -101,7 +101,7 @@ fn every_property_describes_itself() {
         .filter(|p| p.owner_type() == own)
         .cloned()
         .collect::<Vec<_>>();
-    assert_eq!(own.len(), 25);
+    assert_eq!(own.len(), 26);
     for property in own {
         assert!(
             property.blurb().is_some_and(|blurb| blurb.len() > 10),
