@@ -126,15 +126,13 @@ impl ElementImpl for HapSrtpSink {
 
     /// Sending waits for those before it, not for those that play what the controller says.
     fn send_event(&self, event: gst::Event) -> bool {
-        let gst::EventView::Latency(latency) = event.view() else {
-            return self.parent_send_event(event);
-        };
-        let mut query = gst::query::Latency::new();
-        let ours = match self.obj().sink_pad().peer_query(&mut query) {
-            true => query.result().1,
-            false => latency.latency(),
-        };
-        self.parent_send_event(gst::event::Latency::new(ours.min(latency.latency())))
+        match event.view() {
+            gst::EventView::Latency(latency) => {
+                let latency = self.upstream_latency().min(latency.latency());
+                self.parent_send_event(gst::event::Latency::new(latency))
+            }
+            _ => self.parent_send_event(event),
+        }
     }
 
     fn change_state(
@@ -224,6 +222,15 @@ impl HapSrtpSink {
 
     pub(super) fn moment(&self) -> Moment {
         Moment::present(|| self.obj().current_running_time())
+    }
+
+    /// What the elements before need; nothing is known of it before they are linked.
+    fn upstream_latency(&self) -> gst::ClockTime {
+        let mut query = gst::query::Latency::new();
+        match self.obj().sink_pad().peer_query(&mut query) {
+            true => query.result().1,
+            false => gst::ClockTime::MAX,
+        }
     }
 
     fn statistics(&self) -> gst::Structure {
