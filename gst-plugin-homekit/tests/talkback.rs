@@ -388,7 +388,7 @@ fn latency_of_the_talkback_does_not_delay_what_is_sent() {
     };
     let player = bench.pipeline.by_name("player").unwrap();
     let deadline = Instant::now() + PATIENCE;
-    // Fails until the first packet has reached the player.
+    // Fails until the pad is linked and the player has begun.
     while bench.pipeline.recalculate_latency().is_err() {
         assert!(Instant::now() < deadline, "no latency");
         std::thread::yield_now();

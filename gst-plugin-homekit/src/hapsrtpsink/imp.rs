@@ -224,12 +224,12 @@ impl HapSrtpSink {
         Moment::present(|| self.obj().current_running_time())
     }
 
-    /// What the elements before need; nothing is known of it before they are linked.
+    /// What the elements before need. Those that do not know yet say so by a message later.
     fn upstream_latency(&self) -> gst::ClockTime {
         let mut query = gst::query::Latency::new();
         match self.obj().sink_pad().peer_query(&mut query) {
             true => query.result().1,
-            false => gst::ClockTime::MAX,
+            false => gst::ClockTime::ZERO,
         }
     }
 

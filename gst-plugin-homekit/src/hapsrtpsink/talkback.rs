@@ -21,7 +21,7 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     buffers: VecDeque<gst::Buffer>,
-    /// The pad is active, and downstream has not refused.
+    /// The pad is active.
     open: bool,
     ends: bool,
     dropped: u64,
@@ -65,6 +65,10 @@ impl Queue {
     /// Packets that nobody took.
     pub(crate) fn dropped(&self) -> u64 {
         lock(&self.inner).dropped
+    }
+
+    fn drop_one(&self) {
+        lock(&self.inner).dropped += 1;
     }
 
     fn open(&self) {
@@ -117,7 +121,11 @@ pub(crate) fn pad(
     let queue = queue.clone();
     let pad = gst::Pad::builder_from_template(&template())
         .activatemode_function(move |pad, _, mode, active| activate(pad, mode, active, &queue))
-        .event_function(|_, _, event| event.type_() == gst::EventType::Reconfigure)
+        .event_function(|_, _, event| {
+            // Nothing of the rest concerns those that feed the other pad.
+            use gst::EventType::{Latency, Reconfigure};
+            matches!(event.type_(), Reconfigure | Latency)
+        })
         .query_function(query_pad)
         .build();
     pad.set_active(true)?;
@@ -190,21 +198,24 @@ fn activate(
     done.map_err(|error| gst::loggable_error!(super::imp::CAT, "{error}"))
 }
 
-/// One turn of the task. A pad that nobody has linked goes on: it may be linked later.
+/// One turn of the task. Where downstream does not take a packet it is lost, but the next one may be
+/// taken: elements are linked and started while sound comes already.
 fn step(pad: &gst::Pad, queue: &Queue) {
-    let flow = match queue.next() {
-        Next::Push(buffer) => pad.push(buffer),
+    match queue.next() {
+        Next::Push(buffer) => {
+            if let Err(error) = pad.push(buffer) {
+                gst::debug!(super::imp::CAT, obj = pad, "not taken: {error}");
+                queue.drop_one();
+            }
+            return;
+        }
         Next::End => {
             pad.push_event(gst::event::Eos::new());
-            Err(gst::FlowError::Eos)
         }
-        Next::Stop => Err(gst::FlowError::Flushing),
-    };
-    if !matches!(flow, Ok(_) | Err(gst::FlowError::NotLinked)) {
-        gst::debug!(super::imp::CAT, obj = pad, "ends: {flow:?}");
-        queue.close();
-        let _ = pad.pause_task();
+        Next::Stop => {}
     }
+    queue.close();
+    let _ = pad.pause_task();
 }
 
 /// It is a live source without latency, whatever the other pad's stream needs.
