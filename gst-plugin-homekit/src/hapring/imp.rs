@@ -248,6 +248,14 @@ impl ElementImpl for HapRing {
         let settings = *lock(&self.settings);
         pad.set_start_offset(settings.start_offset);
         pad.set_fast_forward(settings.fast_forward);
+        let ring = self.obj().downgrade();
+        pad.connect_linked(move |pad, _| {
+            if let Some(ring) = ring.upgrade().filter(|_| pad.is_active())
+                && let Err(error) = ring.imp().start(pad)
+            {
+                gst::error!(CAT, obj = pad, "{error}");
+            }
+        });
         self.obj().add_pad(&pad).ok()?;
         self.obj().child_added(&pad, &pad.name());
         Some(pad.upcast())
@@ -296,13 +304,17 @@ impl HapRing {
             return Err(gst::loggable_error!(CAT, "a ring pushes"));
         }
         let done = match active {
-            true => {
-                let ring = self.state().ring.clone();
-                pad.start(&ring)
-            }
+            true if pad.is_linked() => self.start(pad),
+            true => Ok(()),
             false => pad.stop(),
         };
         done.map_err(Into::into)
+    }
+
+    /// A reader's stream begins when there is somebody to read it.
+    fn start(&self, pad: &HapRingPad) -> Result<(), glib::BoolError> {
+        let ring = self.state().ring.clone();
+        pad.start(&ring)
     }
 
     fn chain(

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use gst::glib;
 use gst::prelude::*;
@@ -14,6 +15,9 @@ glib::wrapper! {
     /// Source pad of [`HapRing`](super::HapRing).
     pub struct HapRingPad(ObjectSubclass<imp::HapRingPad>) @extends gst::Pad, gst::Object;
 }
+
+/// When to look again whether the next element has started.
+const RETRY: Duration = Duration::from_millis(10);
 
 pub(super) const DEFAULT_MAX_FRAMES: u32 = 200;
 pub(super) const DEFAULT_MAX_BYTES: u32 = 16 << 20;
@@ -36,19 +40,24 @@ impl HapRingPad {
         self.imp().dropped.load(Ordering::Relaxed)
     }
 
-    /// Begins to read, in a thread of its own.
+    /// Begins to read, in a thread of its own, unless it does.
     pub(super) fn start(&self, ring: &Arc<Ring>) -> Result<(), glib::BoolError> {
         let waiting = Waiting::default();
-        let subscription = self.imp().subscribe(ring, &waiting);
-        *self.imp().reading() = Some(Reading {
-            waiting: waiting.clone(),
-            _subscription: subscription,
-        });
+        {
+            let mut reading = self.imp().reading();
+            if reading.is_some() {
+                return Ok(());
+            }
+            *reading = Some(Reading {
+                waiting: waiting.clone(),
+                _subscription: self.imp().subscribe(ring, &waiting),
+            });
+        }
         let (pad, mut caps) = (self.downgrade(), None);
         self.start_task(move || {
             let Some(pad) = pad.upgrade() else { return };
             let goes_on = match waiting.next() {
-                Some(Item::Frame(frame)) => pad.deliver(&frame, &mut caps),
+                Some(Item::Frame(frame)) => pad.deliver(&frame, &mut caps, &waiting),
                 Some(Item::Eos) => pad.push_event(gst::event::Eos::new()),
                 None => false,
             };
@@ -76,17 +85,21 @@ impl HapRingPad {
         }
     }
 
-    fn deliver(&self, frame: &Frame, caps: &mut Option<gst::Caps>) -> bool {
+    fn deliver(&self, frame: &Frame, caps: &mut Option<gst::Caps>, waiting: &Waiting) -> bool {
         if caps.as_ref() != Some(&frame.caps) {
             self.announce(&frame.caps, caps.is_none());
             *caps = Some(frame.caps.clone());
         }
-        match self.push(frame.buffer.clone()) {
-            Ok(_) | Err(gst::FlowError::NotLinked) => true,
-            Err(gst::FlowError::Flushing | gst::FlowError::Eos) => false,
-            Err(error) => {
-                self.tell(error);
-                false
+        loop {
+            match self.push(frame.buffer.clone()) {
+                Ok(_) | Err(gst::FlowError::NotLinked) => return true,
+                // What was linked first and started later.
+                Err(gst::FlowError::Flushing) if waiting.goes_on_after(RETRY) => {}
+                Err(gst::FlowError::Flushing | gst::FlowError::Eos) => return false,
+                Err(error) => {
+                    self.tell(error);
+                    return false;
+                }
             }
         }
     }

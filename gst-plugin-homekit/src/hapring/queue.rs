@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::ring::{Backlog, Flow, Frame, Queue};
 
@@ -46,6 +47,13 @@ impl Waiting {
         };
         inner.bytes -= frame.buffer.size() as u64;
         Some(Item::Frame(frame))
+    }
+
+    /// Lets time pass; returns whether the reading goes on.
+    pub(super) fn goes_on_after(&self, time: Duration) -> bool {
+        let open = |inner: &mut Inner| !inner.closed;
+        let waited = self.0.filled.wait_timeout_while(self.lock(), time, open);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.closed
     }
 
     /// The source has come to its end; what waits is still read.
