@@ -20,6 +20,8 @@ pub fn opus_encoder(kbps: u32) -> Chain {
             .set("audio-type", "voice")
             .set("bandwidth", "superwideband")
             .set("dtx", false)
+            // Sound whose times move by more than this moves with them; its timestamps on the wire still count samples.
+            .set("tolerance", 5_000_000)
             .set("complexity", 5))
 }
 

@@ -250,9 +250,11 @@ impl ElementImpl for HapRing {
         pad.set_fast_forward(settings.fast_forward);
         let ring = self.obj().downgrade();
         pad.connect_linked(move |pad, _| {
-            if let Some(ring) = ring.upgrade().filter(|_| pad.is_active())
-                && let Err(error) = ring.imp().start(pad)
-            {
+            let started = match ring.upgrade().filter(|_| pad.is_active()) {
+                Some(ring) => ring.imp().start(pad),
+                None => Ok(()),
+            };
+            if let Err(error) = started {
                 gst::error!(CAT, obj = pad, "{error}");
             }
         });

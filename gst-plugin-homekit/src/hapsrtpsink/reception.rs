@@ -64,11 +64,12 @@ impl Reception {
     /// Takes note of the reports in what was heard.
     pub(crate) fn heard(&mut self, messages: &[Message], now: Instant) {
         for message in messages {
-            if let Message::SenderReport { ssrc, info, .. } = message
-                && *ssrc == self.ssrc
-            {
-                let arrival = self.since_start(now);
-                self.statistics.sender_report(info.ntp, arrival);
+            match message {
+                Message::SenderReport { ssrc, info, .. } if *ssrc == self.ssrc => {
+                    let arrival = self.since_start(now);
+                    self.statistics.sender_report(info.ntp, arrival);
+                }
+                _ => {}
             }
         }
     }

@@ -195,10 +195,11 @@ impl Snapshots {
             State::Running => "the camera does not answer".to_owned(),
             State::Stopped => "the camera is off".to_owned(),
         };
-        if let Some((known, text, jpeg)) = &lock(&self.state).cards
-            && (*known, text) == (size, &reason)
-        {
-            return Ok(jpeg.clone());
+        match &lock(&self.state).cards {
+            Some((known, text, jpeg)) if (*known, text) == (size, &reason) => {
+                return Ok(jpeg.clone());
+            }
+            _ => {}
         }
         let (sender, outcome) = watch::channel(None);
         let text = reason.clone();

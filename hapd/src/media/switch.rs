@@ -8,6 +8,9 @@ use gsthomekit::ring::{Backlog, Flow, Frame, Queue};
 /// A stream that is this near to what was sent has caught up.
 const NEAR: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
+/// An encoder that made no key frame for so long is asked again: it may not have been ready to hear.
+const PATIENCE: gst::ClockTime = gst::ClockTime::from_mseconds(300);
+
 /// What happens at a seam.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -34,8 +37,8 @@ struct Seam {
     last: u64,
     /// Running time of the newest frame sent.
     sent: Option<gst::ClockTime>,
-    /// The current stream is held, so that another can get ahead of it.
-    held: bool,
+    /// The current stream is held, so that another can get ahead of it: asked for a key frame at this time of its own.
+    held: Option<gst::ClockTime>,
     /// Frames of the current stream are missing.
     broken: bool,
 }
@@ -52,7 +55,7 @@ impl Switch {
             current: 0,
             last: 0,
             sent: None,
-            held: false,
+            held: None,
             broken: false,
         })))
     }
@@ -61,7 +64,7 @@ impl Switch {
     pub(super) fn next(&self, prompt: bool) -> Line {
         let mut seam = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seam.last += 1;
-        seam.held = false;
+        seam.held = None;
         Line {
             seam: self.0.clone(),
             number: seam.last,
@@ -131,7 +134,7 @@ impl Seam {
     }
 
     fn continues(&mut self, frame: &Frame) -> bool {
-        self.broken = self.held || (self.broken && !frame.key);
+        self.broken = self.held.is_some() || (self.broken && !frame.key);
         !self.broken
     }
 
@@ -139,15 +142,16 @@ impl Seam {
         let ahead = self.sent.is_none_or(|sent| frame.time() > sent);
         if frame.key && ahead {
             self.current = line.number;
-            (self.held, self.broken) = (false, false);
+            (self.held, self.broken) = (None, false);
             (self.tell)(Turn::TakenOver(line.number));
             return true;
         }
         // A stream that is made from another comes later than that, for ever. The old one is held as soon as the new one
         // has caught up: two or three frames are left out.
         let caught_up = self.sent.is_none_or(|sent| frame.time() + NEAR > sent);
-        if line.prompt && line.number == self.last && caught_up && !self.held {
-            self.held = true;
+        let asked = self.held.is_some_and(|at| frame.time() < at + PATIENCE);
+        if line.prompt && line.number == self.last && caught_up && !asked {
+            self.held = Some(frame.time());
             (self.tell)(Turn::KeyWanted(line.number));
         }
         false
@@ -272,6 +276,7 @@ mod tests {
         made.push(&frame(1000, false));
         own.push(&frame(1066, false));
         assert_eq!(sent.count(), 2, "the old stream is held");
+        made.push(&frame(1010, false));
         assert_eq!(made.push(&frame(1033, true)), Flow::Go);
         assert_eq!(made.push(&frame(1066, true)), Flow::Go);
         assert_eq!(own.push(&frame(1100, true)), Flow::End);

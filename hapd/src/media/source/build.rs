@@ -113,11 +113,10 @@ fn file(pipeline: &gst::Pipeline, path: &Path, plug: &Arc<Plug>) -> Result<(), R
     let outside = bin.downgrade();
     let plug = plug.clone();
     splitter.connect_pad_added(move |_, pad| {
-        if let Some(bin) = outside.upgrade()
-            && let Ok(ghost) = gst::GhostPad::with_target(pad)
-            && ghost.set_active(true).is_ok()
-            && bin.add_pad(&ghost).is_ok()
-        {
+        let (Some(bin), Ok(ghost)) = (outside.upgrade(), gst::GhostPad::with_target(pad)) else {
+            return;
+        };
+        if ghost.set_active(true).is_ok() && bin.add_pad(&ghost).is_ok() {
             plug.open_end(ghost.upcast_ref());
         }
     });
@@ -166,6 +165,9 @@ fn rtsp(
         .property("tcp-timeout", 5_000_000_u64)
         .property("timeout", 5_000_000_u64)
         .property("do-retransmission", false)
+        // Times by the camera's own clock, whatever the network does: a mode that follows the arrival of packets pulls
+        // picture and sound apart for seconds after each stall. What drifts far is mended by `ring::Continuity`.
+        .property_from_str("buffer-mode", "synced")
         // The camera's first sender report moves its streams against each other: step by step, not in one jump.
         .property("max-ts-offset-adjustment", 2_000_000_u64);
     let (user, password) = url.credentials();

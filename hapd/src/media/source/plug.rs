@@ -56,9 +56,7 @@ impl Plug {
             }
             gst::PadProbeReturn::Remove
         });
-        if let Some(caps) = pad.current_caps()
-            && once.first()
-        {
+        if let Some(caps) = pad.current_caps().filter(|_| once.first()) {
             self.connect_or_tell(pad, &caps);
         }
     }
