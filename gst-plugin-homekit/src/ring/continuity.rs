@@ -20,7 +20,7 @@ impl Continuity {
     /// A step back up to this is a correction of the clock: the source comes back to the old time by itself.
     const CORRECTION: gst::ClockTime = gst::ClockTime::from_mseconds(500);
     /// How far times may lie ahead of the present, and behind it.
-    const AHEAD: gst::ClockTime = gst::ClockTime::from_seconds(2);
+    const AHEAD: gst::ClockTime = gst::ClockTime::from_mseconds(500);
     const BEHIND: gst::ClockTime = gst::ClockTime::from_seconds(10);
 
     /// For streams whose frames may come in another order than they are shown: small steps back stay as they are.
