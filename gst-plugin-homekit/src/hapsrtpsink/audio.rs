@@ -55,8 +55,10 @@ impl<C: Grouping> Audio<C> {
         let mut done = Payloaded::default();
         self.scratch.clear();
         while let Some(packet) = self.codec.pull(&mut self.scratch) {
-            let timestamp = timeline.audio(packet.time, packet.duration);
-            done += self.send(timestamp, out);
+            done += match timeline.audio(packet.time, packet.duration) {
+                Some(timestamp) => self.send(timestamp, out),
+                None => Payloaded::invalid(),
+            };
             self.scratch.clear();
         }
         done

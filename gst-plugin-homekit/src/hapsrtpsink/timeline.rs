@@ -17,8 +17,11 @@ pub(crate) struct Timeline {
 }
 
 /// Audio timestamps count samples and so differ from the running time; by more than this the
-/// stream has a gap, and they jump.
+/// stream has a gap, and they jump; where that would be back, there is too much sound.
 const MAX_DEVIATION: Duration = Duration::from_millis(100);
+
+/// Times that go back by more than this begin anew.
+const MAX_EXCESS: Duration = Duration::from_secs(2);
 
 impl Timeline {
     /// A media clock of `clock_rate` Hz that shows `offset` at running time zero.
@@ -41,12 +44,16 @@ impl Timeline {
     }
 
     /// Timestamp of a packet whose first sample is heard at `time` and that plays for `duration`:
-    /// exactly the end of the packet before it, unless there is a gap between them.
-    pub(crate) fn audio(&mut self, time: Duration, duration: Duration) -> u32 {
+    /// exactly the end of the packet before it, unless there is a gap between them. `None` for one
+    /// to be left out: what was sent lasts until well after it.
+    pub(crate) fn audio(&mut self, time: Duration, duration: Duration) -> Option<u32> {
         let nominal = self.nominal(time);
         let timestamp = self.next.unwrap_or(nominal);
         let ahead = i64::from(timestamp.wrapping_sub(nominal) as i32);
-        let limit = self.units(MAX_DEVIATION) as i64;
+        let [limit, excess] = [MAX_DEVIATION, MAX_EXCESS].map(|time| self.units(time) as i64);
+        if ahead > limit && ahead <= excess {
+            return None;
+        }
         let timestamp = if ahead.abs() > limit {
             self.ahead = 0;
             nominal
@@ -55,7 +62,7 @@ impl Timeline {
             timestamp
         };
         self.next = Some(timestamp.wrapping_add(self.units(duration) as u32));
-        timestamp
+        Some(timestamp)
     }
 
     /// Timestamp that belongs to running time `time`, for sender reports.
@@ -103,17 +110,27 @@ mod tests {
         for (clock_rate, step) in [(16_000, 960), (24_000, 1440), (48_000, 2880)] {
             let mut timeline = Timeline::new(clock_rate, 7);
             let stamps = [0, 61, 118, 180].map(|time| timeline.audio(ms(time), ms(60)));
-            assert_eq!(stamps, [7, 7 + step, 7 + 2 * step, 7 + 3 * step]);
+            assert_eq!(stamps, [0, 1, 2, 3].map(|n| Some(7 + n * step)));
         }
     }
 
     #[test]
     fn a_gap_moves_audio_timestamps_on() {
         let mut timeline = Timeline::new(16_000, 0);
-        assert_eq!(timeline.audio(ms(0), ms(20)), 0);
-        assert_eq!(timeline.audio(ms(500), ms(20)), 8000);
-        assert_eq!(timeline.audio(ms(520), ms(20)), 8320);
-        assert_eq!(timeline.audio(ms(100), ms(20)), 1600);
+        assert_eq!(timeline.audio(ms(0), ms(20)), Some(0));
+        assert_eq!(timeline.audio(ms(500), ms(20)), Some(8000));
+        assert_eq!(timeline.audio(ms(520), ms(20)), Some(8320));
+    }
+
+    #[test]
+    fn sound_that_comes_faster_than_it_plays_is_thinned_out_and_never_goes_back() {
+        let mut timeline = Timeline::new(16_000, 0);
+        let twice_as_fast = (0..500).map(|n| timeline.audio(ms(10 * n), ms(20)));
+        let sent: Vec<u32> = twice_as_fast.flatten().collect();
+        assert!(sent.windows(2).all(|pair| pair[1] == pair[0] + 320));
+        assert!((250..260).contains(&sent.len()), "{}", sent.len());
+        assert_eq!(timeline.audio(ms(4500), ms(20)), None);
+        assert_eq!(timeline.audio(ms(100), ms(20)), Some(1600), "begins anew");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(super) enum Note {
     FirstKey,
     /// Frames are displayed in another order than sent.
     Reordered,
+    /// The source left its time line, so many times by now.
+    Jumped(u64),
 }
 
 /// Pace of an intake.
@@ -86,6 +88,8 @@ struct Intake {
     started: Option<gst::ClockTime>,
     order: Order,
     continuity: Continuity,
+    /// When the next frame is due.
+    expected: Option<gst::ClockTime>,
 }
 
 impl Intake {
@@ -100,6 +104,7 @@ impl Intake {
             started: None,
             order: Order::default(),
             continuity: Continuity::default(),
+            expected: None,
         }
     }
 
@@ -116,9 +121,15 @@ impl Intake {
             return;
         };
         self.note_caps(&caps);
-        let Some(buffer) = with_common_time(buffer, &segment, clock::offset(sink)) else {
+        let timed = buffer.pts().or(buffer.dts()).is_some();
+        let offset = clock::offset(sink);
+        let Some(buffer) = with_common_time(buffer, &segment, offset, self.expected) else {
             return;
         };
+        self.expected = end(&buffer);
+        if timed && self.codec == Codec::H264 && self.order.reordered(buffer.pts()) {
+            (self.note)(Note::Reordered);
+        }
         self.publish(buffer, caps);
     }
 
@@ -133,12 +144,8 @@ impl Intake {
 
     fn publish(&mut self, mut buffer: gst::Buffer, caps: gst::Caps) {
         let key = self.is_key(&buffer);
-        if self.codec == Codec::H264 && self.order.reordered(buffer.pts()) {
-            (self.note)(Note::Reordered);
-        }
         if let Some(time) = buffer.pts().filter(|_| !self.order.told) {
-            let time = self.continuity.follow(time, Some(clock::now()));
-            buffer.make_mut().set_pts(time);
+            buffer.make_mut().set_pts(self.followed(time));
         }
         let first = key && !self.seen_key;
         self.seen_key |= key;
@@ -146,6 +153,16 @@ impl Intake {
         if first {
             (self.note)(Note::FirstKey);
         }
+    }
+
+    fn followed(&mut self, time: gst::ClockTime) -> gst::ClockTime {
+        let before = self.continuity.jumps();
+        let time = self.continuity.follow(time, Some(clock::now()));
+        let jumps = self.continuity.jumps();
+        if jumps > before {
+            (self.note)(Note::Jumped(jumps));
+        }
+        time
     }
 
     fn is_key(&mut self, buffer: &gst::Buffer) -> bool {
@@ -192,24 +209,35 @@ impl Order {
     }
 }
 
-/// The buffer with its times made running times of the common clock; `None` for one outside its segment.
+/// The buffer with its times made running times of the common clock; `None` for one outside its segment. One without a
+/// time is taken to come when it is `expected`: parsers take a repeated timestamp away.
 fn with_common_time(
     mut buffer: gst::Buffer,
     segment: &gst::FormattedSegment<gst::ClockTime>,
     offset: i64,
+    expected: Option<gst::ClockTime>,
 ) -> Option<gst::Buffer> {
-    let common = |time: Option<gst::ClockTime>| {
-        let running = segment.to_running_time(time?)?.nseconds();
+    let common = |time: gst::ClockTime| {
+        let running = segment.to_running_time(time)?.nseconds();
         running
             .checked_add_signed(offset)
             .map(gst::ClockTime::from_nseconds)
     };
-    let pts = common(buffer.pts().or(buffer.dts()))?;
-    let dts = common(buffer.dts());
+    let pts = match buffer.pts().or(buffer.dts()) {
+        Some(time) => common(time),
+        None => expected,
+    }?;
+    let dts = buffer.dts().and_then(common);
     let buffer_ref = buffer.make_mut();
     buffer_ref.set_pts(pts);
     buffer_ref.set_dts(dts);
     Some(buffer)
+}
+
+/// Where a buffer ends, as far as it says so.
+fn end(buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    let duration = buffer.duration().unwrap_or_default();
+    buffer.pts()?.checked_add(duration)
 }
 
 /// A flag that is raised once.
@@ -245,6 +273,33 @@ mod tests {
         assert!(fed(&[0, 100, 33, 66, 200, 133]), "with B-frames");
         assert!(!fed(&[0, 33, 20, 66, 100]), "one jump of a clock");
         assert!(!fed(&[9000, 9033, 0, 33, 66, 9000, 0]), "loops");
+    }
+
+    fn timed(pts: Option<u64>) -> gst::Buffer {
+        let mut buffer = gst::Buffer::with_size(1).unwrap();
+        let buffer_ref = buffer.make_mut();
+        buffer_ref.set_pts(pts.map(gst::ClockTime::from_mseconds));
+        buffer_ref.set_duration(gst::ClockTime::from_mseconds(40));
+        buffer
+    }
+
+    #[test]
+    fn a_frame_without_a_time_follows_the_one_before() {
+        gst::init().unwrap();
+        let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        segment.set_stop(gst::ClockTime::from_mseconds(500));
+        let mut expected = None;
+        let mut common = |pts| {
+            let buffer = with_common_time(timed(pts), &segment, 1_000_000_000, expected)?;
+            expected = end(&buffer);
+            buffer.pts().map(gst::ClockTime::mseconds)
+        };
+        assert_eq!(common(None), None, "nothing is known yet");
+        assert_eq!(common(Some(100)), Some(1100));
+        assert_eq!(common(None), Some(1140));
+        assert_eq!(common(None), Some(1180));
+        assert_eq!(common(Some(180)), Some(1180));
+        assert_eq!(common(Some(900)), None, "behind its segment");
     }
 
     #[test]

@@ -318,6 +318,11 @@ impl Actor {
             // Only now the first packet can be looked at.
             (Medium::Audio, Note::FirstKey) => self.tracks.tell(),
             (Medium::Audio, Note::Reordered) => {}
+            // A clock that never holds still is not worth a line each time.
+            (_, Note::Jumped(count)) if count.is_power_of_two() => {
+                tracing::warn!(camera = %self.camera.name, ?medium, count, "timestamps jumped");
+            }
+            (_, Note::Jumped(_)) => {}
         }
     }
 
