@@ -31,7 +31,7 @@ async def cameras(folder):
             options = {"sound": sound, "size": "640x360", "pattern": lipsync.BALL, "fps": lipsync.FPS,
                        "ticks": lipsync.TICKS, "moments": 1}
             servers[sound] = await stack.enter_async_context(RtspServer(folder / sound, **options))
-        clip = lipsync.make_file(folder / "clip.mp4")
+        clip = lipsync.make_file(folder / "clip.mp4", SECONDS + 30)  # a loop begins both anew
         yield {"pcmu": servers["pcmu"].camera("Plain"), "aac": servers["aac"].camera("AAC"),
                "file": {"name": unique("File"), "source": f"file:{clip}"}}, servers
 

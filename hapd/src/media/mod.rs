@@ -21,6 +21,7 @@ mod clock;
 mod decoders;
 mod demand;
 mod derived;
+mod drift;
 mod feed;
 mod h264;
 mod intake;

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use gst::prelude::*;
+
 use super::decoders;
 use super::derived::Recipe;
+use super::drift;
 use super::track::{Codec, opus_packet_ms};
 use super::tracks::Tracks;
 use gsthomekit::ring::{Backlog, Ring};
@@ -61,10 +64,17 @@ impl Recipe for Sound {
     fn chain(&self, caps: Option<&gst::Caps>, attempt: usize) -> Option<String> {
         let encoder = pipelines::opus_encoder(self.kbps);
         let source = sources(caps).into_iter().nth(attempt)?;
-        Some(format!("{source} ! {encoder}"))
+        Some(format!(
+            "{source} ! identity name=steady silent=true ! {encoder}"
+        ))
     }
 
-    fn prepare(&self, _bin: &gst::Bin, _joined: Option<gst::ClockTime>) {}
+    fn prepare(&self, bin: &gst::Bin, _joined: Option<gst::ClockTime>) {
+        let steady = bin.by_name("steady");
+        if let Some(pad) = steady.and_then(|steady| steady.static_pad("src")) {
+            drift::watch(&pad);
+        }
+    }
 
     fn codec(&self) -> Codec {
         Codec::Opus

@@ -85,14 +85,14 @@ def _onsets(samples):
     return found
 
 
-def make_file(path, seconds=60):
+def make_file(path, seconds):
     """The same as an MP4 with H.264 and AAC, in the same instant."""
     subprocess.run(
         ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", f"color=black:size=640x360:rate={FPS}", "-f", "lavfi", "-i",
          "aevalsrc=exprs='if(lt(mod(t,2),0.02),0.8*sin(2*PI*1000*t),0)':sample_rate=48000", "-t", str(seconds), "-vf",
          "drawbox=color=white:thickness=fill:enable='lt(mod(t,4),2)'", "-c:v", "libx264", "-profile:v", "baseline",
          "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", str(FPS), "-c:a", "aac", "-b:a", "64k", str(path)],
-        check=True, timeout=60)
+        check=True, timeout=180)
     return path
 
 
