@@ -2,6 +2,7 @@
 //!
 //! One viewer at a time has the floor: who speaks first keeps it until a second of silence.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,15 +48,16 @@ pub(super) struct Talkback {
     camera: String,
     /// Description of what plays raw audio; `None`: nothing does.
     sink: Option<params::Secret>,
+    /// Apart from the state, which is locked while a device opens: who sets it does not wait for that.
+    loudness: Mutex<Loudness>,
+    voices: AtomicU64,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    loudness: Loudness,
     playing: Option<Playing>,
     floor: Option<(u64, Instant)>,
-    last_voice: u64,
     failed: Option<Instant>,
 }
 
@@ -65,6 +67,7 @@ struct Playing {
     pipeline: Option<Running>,
     source: gst_app::AppSrc,
     volume: gst::Element,
+    loudness: Loudness,
     events: mpsc::Receiver<BusEvent>,
     caps: gst::Caps,
 }
@@ -80,6 +83,8 @@ impl Talkback {
         Arc::new(Self {
             camera: camera.to_owned(),
             sink,
+            loudness: Mutex::default(),
+            voices: AtomicU64::new(0),
             state: Mutex::default(),
         })
     }
@@ -89,22 +94,16 @@ impl Talkback {
         self.sink.is_some()
     }
 
-    /// Sets mute and volume, now and for later.
+    /// Sets mute and volume, from the next packet on.
     pub(super) fn set_loudness(&self, loudness: Loudness) {
-        let mut state = self.lock();
-        state.loudness = loudness;
-        if let Some(playing) = &state.playing {
-            playing.set_loudness(loudness);
-        }
+        *self.lock_loudness() = loudness;
     }
 
     /// A viewer's way to speak.
     pub(super) fn voice(self: &Arc<Self>) -> Voice {
-        let mut state = self.lock();
-        state.last_voice += 1;
         Voice {
             talkback: self.clone(),
-            number: state.last_voice,
+            number: self.voices.fetch_add(1, Ordering::Relaxed),
         }
     }
 
@@ -120,8 +119,8 @@ impl Talkback {
         }
         let failure = state
             .playing
-            .as_ref()
-            .and_then(|playing| playing.push(buffer));
+            .as_mut()
+            .and_then(|playing| playing.push(buffer, *self.lock_loudness()));
         if let Some(reason) = failure {
             self.fail(&mut state, &reason);
         }
@@ -140,7 +139,7 @@ impl Talkback {
             return true;
         }
         state.playing = None;
-        match Playing::start(sink.expose(), caps, state.loudness) {
+        match Playing::start(sink.expose(), caps) {
             Ok(playing) => {
                 tracing::info!(camera = %self.camera, "a viewer speaks");
                 state.playing = Some(playing);
@@ -170,11 +169,19 @@ impl Talkback {
     }
 
     fn look(&self) {
-        let mut state = self.lock();
+        // Locked: somebody speaks.
+        let Ok(mut state) = self.state.try_lock() else {
+            return;
+        };
         if state.floor.is_some_and(|(_, at)| at.elapsed() > IDLE) {
             state.floor = None;
             state.playing = None;
         }
+    }
+
+    fn lock_loudness(&self) -> MutexGuard<'_, Loudness> {
+        let loudness = self.loudness.lock();
+        loudness.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -224,7 +231,7 @@ impl Drop for Voice {
 }
 
 impl Playing {
-    fn start(sink: &str, caps: &gst::Caps, loudness: Loudness) -> Result<Self, String> {
+    fn start(sink: &str, caps: &gst::Caps) -> Result<Self, String> {
         let decoder = decoder(caps).ok_or("its codec is unknown")?;
         // HomeKit counts Opus at the rate that was settled. Timing is done when the depayloader gets it, which knows
         // 48000 only.
@@ -250,10 +257,10 @@ impl Playing {
             pipeline: Some(Running::new(pipeline.clone(), Arc::default(), tell)),
             source,
             volume,
+            loudness: Loudness::default(),
             events,
             caps: caps.clone(),
         };
-        playing.set_loudness(loudness);
         let started = pipeline.set_state(gst::State::Playing);
         started.map_err(|_| {
             playing
@@ -263,14 +270,18 @@ impl Playing {
         Ok(playing)
     }
 
-    fn set_loudness(&self, loudness: Loudness) {
+    fn set_loudness(&mut self, loudness: Loudness) {
+        if std::mem::replace(&mut self.loudness, loudness) == loudness {
+            return;
+        }
         self.volume.set_property("mute", loudness.mute);
         self.volume
             .set_property("volume", f64::from(loudness.volume) / 100.0);
     }
 
     /// Why it does not work, if so.
-    fn push(&self, mut buffer: gst::Buffer) -> Option<String> {
+    fn push(&mut self, mut buffer: gst::Buffer, loudness: Loudness) -> Option<String> {
+        self.set_loudness(loudness);
         let buffer_ref = buffer.make_mut();
         buffer_ref.set_pts(gst::ClockTime::NONE);
         buffer_ref.set_dts(gst::ClockTime::NONE);

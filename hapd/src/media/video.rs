@@ -80,7 +80,7 @@ impl Video {
         self.wanted = Some(params);
     }
 
-    /// What the controller wants changes. True if the stream stays the same, which then needs a key frame.
+    /// What the controller wants changes. False before the start, when there is nothing to change.
     pub(super) fn change(&mut self, change: &VideoChange) -> bool {
         let Some(params) = &mut self.wanted else {
             return false;
