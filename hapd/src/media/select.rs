@@ -50,9 +50,9 @@ pub(super) fn choose(
     let Some(&lowest) = own.last() else {
         return Some(Choice::Made(origin));
     };
-    let holds = |index: usize, limit: Option<u64>, tolerance: f64| {
+    let holds = |index: usize, limit: Option<u64>, (tolerance, upwards): (f64, f64)| {
         let better = current.is_some_and(|current| is_better(index, current));
-        let margin = if better { UPWARDS } else { tolerance };
+        let margin = if better { upwards } else { tolerance };
         let rate = encodings[index].bitrate.zip(limit);
         rate.is_none_or(|(rate, limit)| rate as f64 <= limit as f64 * margin)
     };
@@ -73,12 +73,11 @@ pub(super) fn choose(
     Some(stays.unwrap_or(chosen))
 }
 
-/// What may be above a hard limit: bitrates sway.
-const TOLERANCE: f64 = 1.15;
-/// What may be above the wish.
-const GENEROSITY: f64 = 1.5;
-/// A better encoding has to leave some room.
-const UPWARDS: f64 = 0.8;
+/// Share of a hard limit that the bitrate may have (bitrates sway), and that of a better encoding, which has to leave
+/// some room.
+const TOLERANCE: (f64, f64) = (1.15, 0.8);
+/// The same for the wish.
+const GENEROSITY: (f64, f64) = (1.5, 1.2);
 
 fn is_better(index: usize, current: Choice) -> bool {
     match current {
@@ -258,6 +257,11 @@ mod tests {
         );
         assert_eq!(
             chosen(&two(), limit(4000, Some(2600)), now, true),
+            Choice::Own(0)
+        );
+        // A wish is no limit of the network: as much as was good enough at first is so again.
+        assert_eq!(
+            chosen(&two(), limit(1700, Some(4000)), now, true),
             Choice::Own(0)
         );
         let made = Choice::Made(0);
