@@ -21,5 +21,5 @@ mod testing;
 
 pub use continuity::Continuity;
 pub use frame::{Backlog, Flow, Frame, Join, Limits, Queue};
-pub use ring::{Held, Ring, Subscription};
+pub use ring::{Held, Retention, Ring, Subscription};
 pub use source::Source;

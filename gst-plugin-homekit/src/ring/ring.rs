@@ -22,6 +22,8 @@ struct State {
     next_id: u64,
     published: Option<Instant>,
     rate: Rate,
+    /// What readers of the past want to have kept, and since when it is kept.
+    retained: Vec<(u64, gst::ClockTime)>,
 }
 
 impl Ring {
@@ -35,6 +37,7 @@ impl Ring {
                 next_id: 0,
                 published: None,
                 rate: Rate::default(),
+                retained: Vec::new(),
             }),
             limits,
         })
@@ -52,7 +55,8 @@ impl Ring {
         }
         state.published = Some(Instant::now());
         state.rate.add(&frame);
-        state.store.keep(&frame, self.limits);
+        let limits = state.limits(self.limits);
+        state.store.keep(&frame, limits);
         state
             .readers
             .retain_mut(|reader| reader.offer(&frame) == Flow::Go);
@@ -83,6 +87,25 @@ impl Ring {
             ring: Arc::downgrade(self),
             id,
         }
+    }
+
+    /// Keeps at least the last `history` as long as the returned value lives, on top of what the ring keeps anyway. Its
+    /// limit in bytes holds all the same.
+    pub fn retain(self: &Arc<Self>, history: gst::ClockTime) -> Retention {
+        let mut state = self.lock();
+        let id = state.next_id;
+        state.next_id += 1;
+        state.retained.push((id, history));
+        Retention {
+            ring: Arc::downgrade(self),
+            id,
+        }
+    }
+
+    /// Time between the last two key frames, or since the last one up to the newest frame if that is longer. `None` before
+    /// there is a second frame.
+    pub fn key_distance(&self) -> Option<gst::ClockTime> {
+        self.lock().store.key_distance()
     }
 
     /// The newest key frame.
@@ -142,6 +165,14 @@ pub struct Held {
 }
 
 impl State {
+    fn limits(&self, limits: Limits) -> Limits {
+        let retained = self.retained.iter().map(|(_, history)| *history).max();
+        Limits {
+            history: limits.history.max(retained.unwrap_or_default()),
+            ..limits
+        }
+    }
+
     fn wait_for_key(&mut self) {
         self.store.tear();
         self.readers.iter_mut().for_each(Reader::wait_for_key);
@@ -198,6 +229,25 @@ impl Drop for Subscription {
         let reader = place.map(|place| state.readers.swap_remove(place));
         drop(state);
         drop(reader);
+    }
+}
+
+/// Keeps a part of the past in a [`Ring`]; dropping it lets go.
+#[derive(Debug)]
+pub struct Retention {
+    ring: Weak<Ring>,
+    id: u64,
+}
+
+impl Drop for Retention {
+    fn drop(&mut self) {
+        let Some(ring) = self.ring.upgrade() else {
+            return;
+        };
+        let mut state = ring.lock();
+        state.retained.retain(|(id, _)| *id != self.id);
+        let limits = state.limits(ring.limits);
+        state.store.shrink(limits);
     }
 }
 
@@ -392,6 +442,23 @@ mod tests {
         ring.publish(frame(5000, false));
         ring.publish(frame(5100, true));
         assert_eq!(kept.times(), [1000, 5100]);
+    }
+
+    #[test]
+    fn the_past_is_kept_as_long_as_somebody_wants_it() {
+        let ring = Ring::new(limits(1 << 20));
+        let seconds = |n| gst::ClockTime::from_seconds(n);
+        let (short, long) = (ring.retain(seconds(2)), ring.retain(seconds(5)));
+        (0..20).for_each(|second| publish_second(&ring, second));
+        assert_eq!(ring.key_distance(), Some(seconds(1)));
+        assert_eq!(ring.held().frames, 60);
+        drop(long);
+        assert_eq!(ring.held().frames, 30);
+        let kept = Kept::default();
+        drop(read(&ring, &kept, Join::Back(seconds(2)), PLENTY));
+        assert_eq!(kept.times().first(), Some(&17_000));
+        drop(short);
+        assert_eq!(ring.held().frames, 10);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(super) struct Store {
     bytes: usize,
     /// The newest group lacks frames, or there is none: what comes now cannot be decoded.
     broken: bool,
+    /// Time between the last two key frames.
+    distance: Option<gst::ClockTime>,
 }
 
 /// A key frame and what depends on it.
@@ -65,6 +67,10 @@ impl Store {
 
     pub(super) fn keep(&mut self, frame: &Frame, limits: Limits) {
         if frame.key {
+            self.distance = self
+                .key_frame()
+                .filter(|_| !self.broken)
+                .map(|last| frame.time().saturating_sub(last.time()));
             self.broken = false;
             self.groups.push_back(Group {
                 frames: Vec::new(),
@@ -84,9 +90,7 @@ impl Store {
     }
 
     fn forget(&mut self, limits: Limits) {
-        while self.groups.len() > 1 && (self.bytes > limits.bytes || self.reaches(limits.history)) {
-            self.bytes -= self.groups.pop_front().map_or(0, |group| group.bytes);
-        }
+        self.shrink(limits);
         let too_large = self.bytes > limits.bytes;
         let Some(group) = self.groups.back_mut() else {
             return;
@@ -94,6 +98,13 @@ impl Store {
         if group.frames.len() > 1 && (too_large || group.length() > limits.group) {
             self.bytes -= group.keep_key();
             self.broken = true;
+        }
+    }
+
+    /// Lets go of the oldest groups, as far as they are not to be kept.
+    pub(super) fn shrink(&mut self, limits: Limits) {
+        while self.groups.len() > 1 && (self.bytes > limits.bytes || self.reaches(limits.history)) {
+            self.bytes -= self.groups.pop_front().map_or(0, |group| group.bytes);
         }
     }
 
@@ -110,6 +121,12 @@ impl Store {
     /// The newest key frame.
     pub(super) fn key_frame(&self) -> Option<&Frame> {
         self.groups.back()?.frames.first()
+    }
+
+    /// Time between the last two key frames, or since the last one if that is longer.
+    pub(super) fn key_distance(&self) -> Option<gst::ClockTime> {
+        let running = self.groups.back().filter(|group| group.frames.len() > 1);
+        self.distance.max(running.map(Group::length))
     }
 
     /// The newest frame.
