@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::derived::Streams;
+use super::derived::{Derived, Streams};
 use super::params::{CameraSource, MediaError, SessionEndpoints};
+use super::record::{Recorder, RecordingParams, Tell};
 use super::select::Encoding;
 use super::session::Session;
 use super::snapshot::{Snapshot, Snapshots};
@@ -13,7 +14,7 @@ use super::source::{self, Handle};
 use super::status::{State, Status};
 use super::talkback::{Loudness, Talkback};
 use super::tracks::Tracks;
-use super::transcode::Variant;
+use super::transcode::{Transcode, Variant};
 
 /// A running camera; clones are the same camera. The last one dropped ends its source.
 #[derive(Clone, Debug)]
@@ -25,6 +26,7 @@ pub struct Camera {
 struct Inner {
     shared: Arc<Shared>,
     snapshots: Snapshots,
+    recorder: Recorder,
     sources: Vec<Handle>,
 }
 
@@ -53,6 +55,17 @@ impl Shared {
     /// All encodings, the best first.
     pub(super) fn all_tracks(&self) -> impl Iterator<Item = &Arc<Tracks>> {
         std::iter::once(&self.tracks).chain(&self.lower)
+    }
+
+    /// The transcode of this kind: the running one, or a new one.
+    pub(super) fn transcode(&self, variant: Variant) -> Arc<Derived> {
+        let tracks = self.tracks(variant.origin);
+        self.variants.get(&variant, tracks, |demands| Transcode {
+            tracks: tracks.clone(),
+            variant,
+            demands: demands.clone(),
+            encoder: self.source.encoder.clone(),
+        })
     }
 
     /// What each encoding is now.
@@ -86,9 +99,11 @@ impl Camera {
             variants: Streams::default(),
             sounds: Streams::default(),
         };
+        let shared = Arc::new(shared);
         Self {
             inner: Arc::new(Inner {
-                shared: Arc::new(shared),
+                recorder: Recorder::new(shared.clone()),
+                shared,
                 snapshots,
                 sources,
             }),
@@ -133,6 +148,32 @@ impl Camera {
     /// Sets mute and volume of what viewers say.
     pub fn set_speaker(&self, loudness: Loudness) {
         self.inner.shared.talkback.set_loudness(loudness);
+    }
+
+    /// Keeps the past for recordings like these; `None`: no longer. Without it a recording begins with what live view keeps.
+    pub fn arm(&self, params: Option<RecordingParams>) {
+        self.inner.recorder.arm(params);
+    }
+
+    /// Something happened: a recording that starts soon begins before this moment.
+    pub fn motion(&self) {
+        self.inner.recorder.motion();
+    }
+
+    /// Starts the recording `id`. `tell` hears of it, from any thread, until its last fragment, its failure or
+    /// [`stop_recording`](Self::stop_recording), and must not block.
+    pub fn start_recording(&self, id: u64, params: RecordingParams, tell: Tell) {
+        self.inner.recorder.start(id, params, tell);
+    }
+
+    /// Ends a recording with the fragment under way.
+    pub fn finish_recording(&self, id: u64) {
+        self.inner.recorder.finish(id);
+    }
+
+    /// Ends a recording at once.
+    pub fn stop_recording(&self, id: u64) {
+        self.inner.recorder.stop(id);
     }
 
     /// Encoders that run for viewers now: of video and of audio.

@@ -10,6 +10,7 @@
 //! - The streams in memory are rings ([`gsthomekit::ring`]); `intake` fills them, `feed` empties them into pipelines.
 //! - `derived`: streams made for viewers, shared: `transcode` of video, `sound`.
 //! - `session`: one viewer; `leg` is one medium of it and ends in a `srtp_sink`, `select` chooses what it gets.
+//! - `record`: recordings, which begin in the past.
 //! - `snapshot`: still pictures; `placeholder` draws what is shown when there is none.
 //!
 //! Everything that may block - state changes of pipelines, devices, decoders - happens on threads of this module. No
@@ -28,6 +29,7 @@ mod intake;
 mod leg;
 mod params;
 mod placeholder;
+mod record;
 pub mod redact;
 mod running;
 mod select;
@@ -49,6 +51,9 @@ pub use params::{
     AudioParams, CameraSource, H264Level, H264Profile, MediaEndpoint, MediaError, Passthrough,
     RtspTransport, SALT_LENGTH, Secret, SessionEndpoints, Source, SrtpKey, SrtpSuite, Talkback,
     VideoChange, VideoParams,
+};
+pub use record::{
+    Piece, RecordingAudio, RecordingCodec, RecordingEvent, RecordingParams, RecordingVideo, Tell,
 };
 pub use running::live_pipelines;
 pub use session::{Session, SessionEvent, SessionStats};

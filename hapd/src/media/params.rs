@@ -8,6 +8,7 @@ use std::time::Duration;
 pub use pipelines::{H264Level, H264Profile};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use super::record::RecordingCodec;
 use super::redact;
 
 /// Text that may hold credentials: never printed, wiped when dropped.
@@ -118,6 +119,8 @@ pub struct CameraSource {
     pub fps: Option<u8>,
     /// Whether the source's own H.264 goes to viewers.
     pub passthrough: Passthrough,
+    /// Which encodings are recorded as they are.
+    pub recording_codec: RecordingCodec,
     /// Encoder to use instead of the best one registered: a launch fragment in which `{kbps}`, `{bps}`, `{fps}` and
     /// `{keyint}` are replaced.
     pub encoder: Option<String>,
@@ -137,6 +140,7 @@ impl CameraSource {
             size: None,
             fps: None,
             passthrough: Passthrough::Auto,
+            recording_codec: RecordingCodec::H264,
             encoder: None,
             stall_timeout: Duration::from_secs(10),
         }

@@ -41,7 +41,7 @@ pub(super) fn choose(
     current: Option<Choice>,
     settled: bool,
 ) -> Option<Choice> {
-    let origin = origin(encodings, wanted)?;
+    let origin = origin(encodings, wanted.width.into(), wanted.height.into())?;
     let suitable = |index: &usize| {
         let info = encodings[*index].info.as_ref();
         info.is_some_and(|info| passthrough(info, wanted, policy).is_ok())
@@ -94,12 +94,13 @@ fn is_possible(choice: Choice, own: &[usize]) -> bool {
 }
 
 /// The encoding to transcode from: the smallest that is not smaller than what is wanted.
-fn origin(encodings: &[Encoding], wanted: &VideoParams) -> Option<usize> {
+pub(super) fn origin(encodings: &[Encoding], width: u32, height: u32) -> Option<usize> {
     let delivers = |index: &usize| encodings[*index].info.is_some();
     let large_enough = |index: &usize| {
-        encodings[*index].info.as_ref().is_some_and(|info| {
-            info.width >= u32::from(wanted.width) && info.height >= u32::from(wanted.height)
-        })
+        encodings[*index]
+            .info
+            .as_ref()
+            .is_some_and(|info| info.width >= width && info.height >= height)
     };
     let mut delivering = (0..encodings.len()).filter(delivers);
     let first = delivering.next()?;

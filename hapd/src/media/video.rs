@@ -15,7 +15,7 @@ use super::params::{VideoChange, VideoParams};
 use super::select::{self, Choice, Limit};
 use super::srtp_sink;
 use super::switch::Switch;
-use super::transcode::{Transcode, Variant, usual_kbps};
+use super::transcode::{Variant, usual_kbps};
 
 /// A better stream is not tried sooner after the last change.
 const SETTLED: Duration = Duration::from_secs(10);
@@ -188,13 +188,7 @@ impl Video {
                 Attached::Own
             }
             Picture::Made(variant) => {
-                let tracks = camera.tracks(variant.origin);
-                let derived = camera.variants.get(&variant, tracks, |demands| Transcode {
-                    tracks: tracks.clone(),
-                    variant,
-                    demands: demands.clone(),
-                    encoder: camera.source.encoder.clone(),
-                });
+                let derived = camera.transcode(variant);
                 self.demand = Some(derived.demands.add(target));
                 self.leg.attach(picture, Feed::Made(derived.clone()));
                 Attached::Made(derived)
