@@ -6,6 +6,7 @@ pub mod accessory;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod events;
 pub mod mdns;
 pub mod media;
 pub mod pairing_info;

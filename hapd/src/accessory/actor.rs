@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hap_camera::services::Description;
@@ -17,6 +18,7 @@ use super::connection::{self, Writer};
 use super::host::CameraHost;
 use super::listener::Interfaces;
 use super::streams::Streams;
+use crate::events::{Inbox, Trigger};
 use crate::mdns::{Announcement, Responder};
 use crate::media::{self, SessionEvent};
 use crate::state::{CameraRecord, StateDir, StateError};
@@ -70,9 +72,15 @@ pub struct AccessoryHandle {
     /// Its media.
     pub media: media::Camera,
     actor: mpsc::Sender<Message>,
+    triggers: Arc<Inbox>,
 }
 
 impl AccessoryHandle {
+    /// Tells the camera that something happened. Never waits; see [`Inbox`] for what a flood comes down to.
+    pub fn trigger(&self, trigger: Trigger) {
+        self.triggers.put(trigger);
+    }
+
     /// Removes every pairing; returns how many there were.
     ///
     /// # Errors
@@ -110,6 +118,7 @@ impl Accessory {
             port,
             media: setup.media.clone(),
             actor: tx.clone(),
+            triggers: Arc::default(),
         };
         tokio::spawn(accept(setup.listener, setup.interfaces, tx.clone()));
         let accessory = hap_camera::services::accessory(&setup.description);
@@ -160,6 +169,7 @@ impl Accessory {
             writers: HashMap::new(),
             next_conn: 1,
             tx: tx.downgrade(),
+            triggers: handle.triggers.clone(),
         };
         tokio::spawn(actor.run(rx));
         Ok(handle)
@@ -193,6 +203,7 @@ struct Actor {
     writers: HashMap<ConnId, Writer>,
     next_conn: u64,
     tx: mpsc::WeakSender<Message>,
+    triggers: Arc<Inbox>,
 }
 
 impl Actor {
@@ -212,6 +223,9 @@ impl Actor {
                     Some(message) => self.handle(message, Instant::now()),
                     None => return self.stop(),
                 },
+                triggers = self.triggers.take() => {
+                    triggers.into_iter().for_each(|t| self.trigger(t, Instant::now()));
+                }
                 () = until(deadline) => self.timeout(Instant::now()),
             }
             self.drain();
@@ -239,6 +253,10 @@ impl Actor {
             }
             Message::Shutdown(_) => {}
         }
+    }
+
+    fn trigger(&mut self, trigger: Trigger, _now: Instant) {
+        debug!(camera = self.host.record.name, ?trigger, "triggered");
     }
 
     fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) {
