@@ -1,13 +1,16 @@
 //! Walks the TOML document, so that one run names every mistake with its line.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::mistake::{Collector, Mistakes};
-use super::{CameraConfig, Config, name, slug, source};
-use crate::media::{CameraSource, Passthrough, RtspTransport, Secret, Source, Talkback};
+use super::{CameraConfig, Config, Security, name, slug, source};
+use crate::media::{
+    CameraSource, Passthrough, RecordingCodec, RtspTransport, Secret, Source, Talkback,
+};
 
 const TOP: &[&str] = &["hapd", "camera"];
 const HAPD: &[&str] = &["interfaces"];
@@ -24,6 +27,12 @@ const CAMERA: &[&str] = &[
     "size",
     "fps",
     "passthrough",
+    "recording",
+    "recording_codec",
+    "prebuffer",
+    "doorbell",
+    "occupancy",
+    "privacy_switch",
     "encoder",
     "rtsp_transport",
     "manufacturer",
@@ -189,10 +198,23 @@ fn camera(f: &mut Fields<'_, '_, '_>) -> Option<CameraConfig> {
             .unwrap_or_else(|| "gst-plugin-homekit".into()),
         model: f.text("model").unwrap_or_else(|| "hapd camera".into()),
         serial_number: f.text("serial_number"),
+        security: security(f),
         media: media(f, &name)?,
         id,
         name,
     })
+}
+
+fn security(f: &mut Fields<'_, '_, '_>) -> Security {
+    // Hubs want 4 s at least; more than 10 s is memory for nothing.
+    let prebuffer = f.integer::<u16>("prebuffer", 4, 10).unwrap_or(4);
+    Security {
+        recording: f.boolean("recording").unwrap_or(true),
+        prebuffer: Duration::from_secs(prebuffer.into()),
+        doorbell: f.boolean("doorbell").unwrap_or(false),
+        occupancy: f.boolean("occupancy").unwrap_or(false),
+        privacy_switch: f.boolean("privacy_switch").unwrap_or(false),
+    }
 }
 
 fn media(f: &mut Fields<'_, '_, '_>, name: &str) -> Option<CameraSource> {
@@ -220,9 +242,18 @@ fn media(f: &mut Fields<'_, '_, '_>, name: &str) -> Option<CameraSource> {
             ],
         )
         .unwrap_or_default();
+    media.recording_codec = f
+        .choice(
+            "recording_codec",
+            &[
+                ("h264", RecordingCodec::H264),
+                ("source", RecordingCodec::Source),
+            ],
+        )
+        .unwrap_or_default();
     media.encoder = f.text("encoder");
     if let Some(seconds) = f.integer::<u16>("stall_timeout", 2, 600) {
-        media.stall_timeout = std::time::Duration::from_secs(seconds.into());
+        media.stall_timeout = Duration::from_secs(seconds.into());
     }
     Some(media)
 }

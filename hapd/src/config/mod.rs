@@ -6,6 +6,7 @@ mod name;
 mod source;
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::media::CameraSource;
 
@@ -43,6 +44,23 @@ pub struct CameraConfig {
     pub serial_number: Option<String>,
     /// Where the media comes from.
     pub media: CameraSource,
+    /// Home's view of it beyond live view.
+    pub security: Security,
+}
+
+/// What a camera offers beyond live view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Security {
+    /// HomeKit Secure Video.
+    pub recording: bool,
+    /// How far into the past recordings reach.
+    pub prebuffer: Duration,
+    /// It has a bell: a doorbell, not a camera.
+    pub doorbell: bool,
+    /// Occupancy is told beside motion.
+    pub occupancy: bool,
+    /// It has a privacy switch of its own.
+    pub privacy_switch: bool,
 }
 
 impl Config {

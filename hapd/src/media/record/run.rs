@@ -116,7 +116,9 @@ impl Run {
         // Another shape of sound ends the sound alone.
         let queue = feed::Fixed::new(source.clone(), {
             let source = source.clone();
-            move || drop(source.end_of_stream())
+            move || {
+                let _ = source.end_of_stream();
+            }
         });
         let reader = ring.subscribe(queue, Join::Back(back), LIMIT, &Arc::default());
         self._readers.push(reader);
