@@ -113,6 +113,13 @@ impl Ring {
         self.lock().store.key_frame().cloned()
     }
 
+    /// The newest key frame and all that has come since, as far as it can be decoded.
+    pub fn group(&self) -> Vec<Frame> {
+        let state = self.lock();
+        let past = state.store.past(Join::Group);
+        past.frames().map(|(frame, _)| frame.clone()).collect()
+    }
+
     /// Running time of the newest frame.
     pub fn newest(&self) -> Option<gst::ClockTime> {
         self.lock().store.newest().map(Frame::time)

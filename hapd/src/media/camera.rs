@@ -155,8 +155,9 @@ impl Camera {
         self.inner.recorder.arm(params);
     }
 
-    /// Something happened: a recording that starts soon begins before this moment.
+    /// Something happened: a recording that starts soon begins before this moment, and snapshots show it.
     pub fn motion(&self) {
+        self.inner.snapshots.remember();
         self.inner.recorder.motion();
     }
 

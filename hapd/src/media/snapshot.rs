@@ -31,6 +31,10 @@ const HANGING: Duration = Duration::from_secs(3);
 const CACHED: usize = 4;
 /// Captures at once of one camera.
 const MOST_CAPTURES: usize = 4;
+/// Of this, for the picture of a moment: it may take the decoding of many frames, and then the last key frame has to do.
+const MOMENT_BUDGET: Duration = Duration::from_millis(800);
+/// For so long after something happened, pictures show that moment.
+const MOMENT: Duration = Duration::from_secs(5);
 const QUALITY: u32 = 85;
 
 /// Where a snapshot's picture comes from.
@@ -72,6 +76,25 @@ struct Captures {
     /// The newest frame that could be decoded.
     good: Option<Frame>,
     cards: Option<(Size, String, Arc<[u8]>)>,
+    moment: Option<Moment>,
+}
+
+/// What was to be seen when something happened.
+#[derive(Clone, Debug)]
+struct Moment {
+    /// From a key frame to the newest frame then.
+    frames: Arc<[Frame]>,
+    at: Instant,
+}
+
+impl Moment {
+    fn time(&self) -> gst::ClockTime {
+        self.frames.last().map(Frame::time).unwrap_or_default()
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.at.elapsed() < MOMENT
+    }
 }
 
 #[derive(Debug)]
@@ -89,6 +112,15 @@ impl Snapshots {
             tracks,
             state: Arc::default(),
             name,
+        }
+    }
+
+    /// Something happens: for some seconds pictures show this moment, and not the last key frame before it.
+    pub(super) fn remember(&self) {
+        let frames: Arc<[Frame]> = self.tracks.video.group().into();
+        if !frames.is_empty() {
+            let at = Instant::now();
+            lock(&self.state).moment = Some(Moment { frames, at });
         }
     }
 
@@ -140,6 +172,9 @@ impl Snapshots {
         let newest = self.tracks.video.key_frame()?;
         let state = lock(&self.state);
         let picture = state.cache.iter().find(|picture| picture.size == size)?;
+        if let Some(moment) = state.moment.as_ref().filter(|moment| moment.is_fresh()) {
+            return (picture.time == moment.time()).then(|| picture.jpeg.clone());
+        }
         let same = picture.time == newest.time();
         (same || picture.made.elapsed() < FRESH).then(|| picture.jpeg.clone())
     }
@@ -210,7 +245,7 @@ impl Snapshots {
                 let _ = sender.send(Some(
                     frame
                         .ok_or_else(|| "no memory".to_owned())
-                        .and_then(|f| jpeg(&f, size)),
+                        .and_then(|f| jpeg(&[f], size, BUDGET)),
                 ));
             });
         drawing.map_err(|e| MediaError::Ports(format!("no thread: {e}")))?;
@@ -246,18 +281,34 @@ impl Job {
     }
 
     fn work(&self) -> Result<Arc<[u8]>, String> {
+        if let Some(jpeg) = self.moment() {
+            return Ok(jpeg);
+        }
         let frame = self
             .frame()
             .ok_or("the source has delivered no picture yet")?;
-        let failed = match jpeg(&frame, self.size) {
+        let failed = match jpeg(&[frame.clone()], self.size, BUDGET) {
             Ok(jpeg) => {
-                self.keep(frame, &jpeg);
+                self.keep(frame.time(), &jpeg);
+                lock(&self.state).good = Some(frame);
                 return Ok(jpeg);
             }
             Err(reason) => reason,
         };
         let good = lock(&self.state).good.clone();
-        good.map_or(Err(failed), |frame| jpeg(&frame, self.size))
+        good.map_or(Err(failed), |frame| jpeg(&[frame], self.size, BUDGET))
+    }
+
+    /// The moment at which something happened, if that was just now.
+    fn moment(&self) -> Option<Arc<[u8]>> {
+        let moment = lock(&self.state).moment.take_if(|m| !m.is_fresh());
+        drop(moment);
+        let moment = lock(&self.state).moment.clone()?;
+        let jpeg = jpeg(&moment.frames, self.size, MOMENT_BUDGET)
+            .inspect_err(|reason| tracing::debug!(%reason, "no picture of the moment"))
+            .ok()?;
+        self.keep(moment.time(), &jpeg);
+        Some(jpeg)
     }
 
     fn frame(&self) -> Option<Frame> {
@@ -274,7 +325,7 @@ impl Job {
         }
     }
 
-    fn keep(&self, frame: Frame, jpeg: &Arc<[u8]>) {
+    fn keep(&self, time: gst::ClockTime, jpeg: &Arc<[u8]>) {
         let mut state = lock(&self.state);
         state.cache.retain(|picture| picture.size != self.size);
         if state.cache.len() >= CACHED {
@@ -283,11 +334,10 @@ impl Job {
         let picture = Picture {
             size: self.size,
             jpeg: jpeg.clone(),
-            time: frame.time(),
+            time,
             made: Instant::now(),
         };
         state.cache.push(picture);
-        state.good = Some(frame);
     }
 }
 
@@ -295,17 +345,20 @@ fn lock(state: &Mutex<Captures>) -> MutexGuard<'_, Captures> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Decodes one frame and encodes it as JPEG of `size`, with borders where the aspect ratio differs.
-fn jpeg(frame: &Frame, size: Size) -> Result<Arc<[u8]>, String> {
+/// Decodes frames from a key frame on and encodes the last as JPEG of `size`, with borders where the aspect ratio differs.
+fn jpeg(frames: &[Frame], size: Size, budget: Duration) -> Result<Arc<[u8]>, String> {
     super::init().map_err(|e| e.to_string())?;
-    let until = Instant::now() + BUDGET;
-    let decoders = match Codec::of(&frame.caps) {
+    let until = Instant::now() + budget;
+    let Some(first) = frames.first() else {
+        return Err("there is no frame".to_owned());
+    };
+    let decoders = match Codec::of(&first.caps) {
         Some(Codec::RawVideo) => vec![None],
-        _ => decoders::of(&frame.caps).into_iter().map(Some).collect(),
+        _ => decoders::of(&first.caps).into_iter().map(Some).collect(),
     };
     let mut result = Err("there is no decoder for it".to_owned());
     for decoder in decoders {
-        result = jpeg_with(decoder, frame, size, until);
+        result = jpeg_with(decoder, frames, size, until);
         if result.is_ok() || Instant::now() >= until {
             break;
         }
@@ -315,17 +368,25 @@ fn jpeg(frame: &Frame, size: Size) -> Result<Arc<[u8]>, String> {
 
 fn jpeg_with(
     decoder: Option<String>,
-    frame: &Frame,
+    frames: &[Frame],
     size: Size,
     until: Instant,
 ) -> Result<Arc<[u8]>, String> {
     let (sender, inbox) = mpsc::channel();
     let source = feed::source("in");
     source.set_is_live(false);
-    source.set_caps(Some(&frame.caps));
+    source.set_caps(frames.first().map(|frame| &frame.caps));
     let pipeline = gst::Pipeline::new();
-    assemble(&pipeline, &source, decoder, size, &sink(sender.clone()))
-        .map_err(|e| e.to_string())?;
+    let wanted = frames.last().map(Frame::time).unwrap_or_default();
+    assemble(
+        &pipeline,
+        &source,
+        decoder,
+        size,
+        &sink(sender.clone()),
+        wanted,
+    )
+    .map_err(|e| e.to_string())?;
     let pipeline = Running::new(pipeline, Arc::default(), move |event| match event {
         BusEvent::Error { error, .. } => drop(sender.send(Err(error.message().to_owned()))),
         BusEvent::Eos => drop(sender.send(Err("the decoder made no picture of it".to_owned()))),
@@ -334,9 +395,10 @@ fn jpeg_with(
     pipeline
         .set_state(gst::State::Playing)
         .map_err(|e| e.to_string())?;
-    let fed = source
-        .push_buffer(frame.buffer.clone())
-        .and_then(|_| source.end_of_stream());
+    let mut buffers = frames.iter().map(|frame| frame.buffer.clone());
+    let fed = buffers
+        .try_for_each(|buffer| source.push_buffer(buffer).map(drop))
+        .and_then(|()| source.end_of_stream().map(drop));
     fed.map_err(|e| e.to_string())?;
     let left = until.saturating_duration_since(Instant::now());
     inbox
@@ -350,10 +412,15 @@ fn assemble(
     decoder: Option<String>,
     size: Size,
     sink: &gst_app::AppSink,
+    wanted: gst::ClockTime,
 ) -> Result<(), gst::glib::Error> {
     let fit = pipelines::fit(size.0.into(), size.1.into()).to(pipelines::jpeg(QUALITY));
     let chain: Chain = decoder.map(Element::new).into_iter().collect();
-    let bin = gst::parse::bin_from_description(&chain.to(fit).to_string(), true)?;
+    let gate = Element::new("identity")
+        .set("name", "gate")
+        .set("silent", true);
+    let bin = gst::parse::bin_from_description(&chain.to(gate).to(fit).to_string(), true)?;
+    leave_out_before(&bin, wanted);
     let failed = |e: gst::glib::BoolError| gst::glib::Error::new(gst::CoreError::Pad, &e.message);
     pipeline
         .add_many([
@@ -368,6 +435,19 @@ fn assemble(
         sink.upcast_ref::<gst::Element>(),
     ])
     .map_err(failed)
+}
+
+/// What was decoded only because something later needs it is not scaled and encoded.
+fn leave_out_before(bin: &gst::Bin, wanted: gst::ClockTime) {
+    let Some(pad) = bin.by_name("gate").and_then(|gate| gate.static_pad("sink")) else {
+        return;
+    };
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        match info.buffer().and_then(|buffer| buffer.pts()) {
+            Some(time) if time < wanted => gst::PadProbeReturn::Drop,
+            _ => gst::PadProbeReturn::Ok,
+        }
+    });
 }
 
 fn sink(sender: mpsc::Sender<Result<Arc<[u8]>, String>>) -> gst_app::AppSink {
