@@ -14,6 +14,15 @@ DEADLINE = 120
 def pytest_configure(config):
     config.addinivalue_line("markers", "deadline(seconds): give the test longer than usual")
     config.addinivalue_line("markers", "needs(*programs): skipped where a peer is missing")
+    config.addinivalue_line(
+        "markers", "timing: measures times on a machine that others use, too; a failure is tried once more and reported"
+    )
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("timing"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.hookimpl(tryfirst=True)
