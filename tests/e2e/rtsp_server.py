@@ -25,7 +25,10 @@ SOUND = {
     "opus": "audio/x-raw,rate=48000,channels=1 ! opusenc bitrate=24000 ! rtpopuspay name=pay1 pt=97",
 }
 LOUD = 2000
-PAYLOADER = "rtph264pay name=pay0 pt=96 config-interval=-1"
+PAYLOADERS = {
+    "h264": "rtph264pay name=pay0 pt=96 config-interval=-1",
+    "h265": "rtph265pay name=pay0 pt=96 config-interval=-1",
+}
 
 
 def launch(options):
@@ -36,7 +39,7 @@ def launch(options):
 
 
 def picture(options):
-    return f"{clip(options) if options.clip else encoded(options)} ! identity name=sent ! {PAYLOADER}"
+    return f"{clip(options) if options.clip else encoded(options)} ! identity name=sent ! {PAYLOADERS[options.codec]}"
 
 
 def clip(options):
@@ -51,10 +54,16 @@ def encoded(options):
         f"videotestsrc is-live=true pattern={options.pattern} ! "
         f"video/x-raw,format=I420,width={width},height={height},framerate={options.fps}/1 ! identity name=seen ! "
         # The frame's time burned in, where the overlay is installed.
-        f"{options.overlay} x264enc tune=zerolatency speed-preset=ultrafast bitrate={options.kbps} "
-        f"key-int-max={options.gop} ! video/x-h264,profile={options.profile} ! h264parse ! "
-        "video/x-h264,stream-format=byte-stream,alignment=nal"
+        f"{options.overlay} {encoder(options)}"
     )
+
+
+def encoder(options):
+    common = f"tune=zerolatency speed-preset=ultrafast bitrate={options.kbps} key-int-max={options.gop}"
+    if options.codec == "h265":
+        return f"x265enc {common} ! h265parse ! video/x-h265,stream-format=byte-stream,alignment=nal"
+    return (f"x264enc {common} ! video/x-h264,profile={options.profile} ! h264parse ! "
+            "video/x-h264,stream-format=byte-stream,alignment=nal")
 
 
 def access_units(annexb):
@@ -163,6 +172,7 @@ def arguments():
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--size", default="1280x720")
+    parser.add_argument("--codec", choices=PAYLOADERS, default="h264")
     parser.add_argument("--fps", type=int, default=30)
     parser.add_argument("--gop", type=int, default=30)
     parser.add_argument("--kbps", type=int, default=1500)

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use hap_camera::recording::RecordingKey;
 use hap_camera::services::Description;
 use hap_camera::{Camera, Event, StreamKey};
 use hap_proto::database::Database;
@@ -33,6 +34,12 @@ pub(super) enum Message {
     Disconnected(ConnId),
     Snapshot(ConnId, Result<Vec<u8>, Status>),
     Session(StreamKey, SessionEvent),
+    /// A data stream, named by its token, says something, or has ended.
+    DataStream(u64, hds_proto::Event),
+    DataStreamEnded(u64),
+    Recording(RecordingKey, media::RecordingEvent),
+    /// The picture for a stream of a data stream.
+    HubSnapshot(u64, i64, Option<Arc<[u8]>>),
     Unpair(oneshot::Sender<Result<usize, StoreError>>),
     Shutdown(oneshot::Sender<()>),
 }
@@ -197,9 +204,9 @@ async fn accept(listener: TcpListener, interfaces: Interfaces, actor: mpsc::Send
     }
 }
 
-struct Actor {
+pub(super) struct Actor {
     server: Server,
-    host: CameraHost,
+    pub(super) host: CameraHost,
     writers: HashMap<ConnId, Writer>,
     next_conn: u64,
     tx: mpsc::WeakSender<Message>,
@@ -242,10 +249,19 @@ impl Actor {
                 }
             }
             Message::Snapshot(conn, result) => {
+                // Whoever switched the camera off meanwhile did not mean to be seen.
+                let result = match self.host.camera.is_active() {
+                    true => result,
+                    false => Err(Status::NotAllowedInCurrentState),
+                };
                 self.server
                     .resource_ready(conn, result, now, &mut self.host)
             }
             Message::Session(key, event) => self.session_event(key, &event),
+            Message::DataStream(token, event) => self.data_stream(token, event, now),
+            Message::DataStreamEnded(token) => self.data_stream_ended(token),
+            Message::Recording(key, event) => self.recording(key, event, now),
+            Message::HubSnapshot(token, id, jpeg) => self.hub_snapshot(token, id, jpeg),
             Message::Unpair(done) => {
                 let count = self.server.pairings().pairings.len();
                 let removed = self.server.remove_all_pairings(now, &mut self.host);
@@ -253,10 +269,6 @@ impl Actor {
             }
             Message::Shutdown(_) => {}
         }
-    }
-
-    fn trigger(&mut self, trigger: Trigger, _now: Instant) {
-        debug!(camera = self.host.record.name, ?trigger, "triggered");
     }
 
     fn accepted(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) {
@@ -306,10 +318,11 @@ impl Actor {
             while let Some(event) = self.host.camera.poll_event() {
                 match event {
                     Event::Changed { id, value, origin } => {
-                        self.server.notify(id, value, origin, now)
+                        self.note_changed(id.iid, &value);
+                        self.server.notify(id, value, origin, now);
                     }
                     Event::Persist => persist = true,
-                    _ => {}
+                    other => self.camera_event(other),
                 }
             }
             match self.server.poll_output() {
@@ -349,7 +362,7 @@ impl Actor {
     }
 }
 
-async fn until(deadline: Option<Instant>) {
+pub(super) async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,

@@ -45,6 +45,16 @@ pub(super) enum Bytes {
     Jpeg(Arc<[u8]>),
 }
 
+impl Command {
+    /// Bytes of media in it.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Data(data) => data.bytes.as_slice().len(),
+            _ => 0,
+        }
+    }
+}
+
 impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {
@@ -88,11 +98,9 @@ impl Sender {
     /// Queues a command. `false` when the hub does not read and the queue is full, or the connection has ended.
     #[must_use]
     pub(super) fn send(&self, command: Command) -> bool {
-        if let Command::Data(data) = &command {
-            let bytes = data.bytes.as_slice().len();
-            if self.queued.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_QUEUED {
-                return false;
-            }
+        let bytes = command.bytes();
+        if self.queued.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_QUEUED {
+            return false;
         }
         self.commands.send(command).is_ok()
     }
@@ -170,19 +178,23 @@ impl Link {
     {
         let mut commands = Some(receiver.commands);
         let mut buffer = vec![0; READ_CHUNK];
-        let mut unwritten = 0;
+        let mut waiting = Waiting::new(receiver.queued);
         loop {
             while let Some(event) = self.connection.poll_event() {
                 if !events(event).await {
                     return;
                 }
             }
-            if self.out.is_empty() {
-                receiver.queued.fetch_sub(unwritten, Ordering::Relaxed);
-                unwritten = 0;
+            // What is sealed and not yet written stays small: the rest waits as it is, and can be dropped.
+            while self.out.is_empty() && self.connection.queued() == 0 {
+                match waiting.next() {
+                    Some(command) => self.obey(&command),
+                    None if commands.is_none() => return,
+                    None => break,
+                }
             }
             match self.step(&mut commands, &mut buffer).await {
-                Step::Told(Some(command)) => unwritten += self.obey(command),
+                Step::Told(Some(command)) => waiting.add(command),
                 // The camera has let go: what is queued still goes out.
                 Step::Told(None) => commands = None,
                 step => {
@@ -190,9 +202,6 @@ impl Link {
                         return;
                     }
                 }
-            }
-            if commands.is_none() && self.out.is_empty() {
-                return;
             }
         }
     }
@@ -223,8 +232,7 @@ impl Link {
                 Ok(count) if count > 0 => Step::Wrote(count),
                 _ => Step::Broken,
             },
-            // What is sealed and not yet written stays small: the rest waits as it is.
-            command = told(commands), if front.is_none() && commands.is_some() => Step::Told(command),
+            command = told(commands), if commands.is_some() => Step::Told(command),
             () = super::actor::until(due) => Step::Due,
         }
     }
@@ -265,26 +273,68 @@ impl Link {
         }
     }
 
-    /// Bytes of media that are on their way with it.
-    fn obey(&mut self, command: Command) -> usize {
+    /// What comes for a stream that the hub has closed meanwhile is dropped by the protocol machine.
+    fn obey(&mut self, command: &Command) {
         let connection = &mut self.connection;
         match command {
-            Command::Accept(open) => connection.accept(&open),
-            Command::Refuse(open, reason) => connection.refuse(&open, reason),
-            Command::Close { stream_id, reason } => connection.close_stream(stream_id, reason),
+            Command::Accept(open) => drop(connection.accept(open)),
+            Command::Refuse(open, reason) => connection.refuse(open, *reason),
+            Command::Close { stream_id, reason } => {
+                connection.close_stream(*stream_id, *reason);
+            }
             Command::Data(data) => {
-                let bytes = data.bytes.as_slice();
                 connection.send_data(
                     data.stream_id,
                     data.data_type,
                     data.sequence,
-                    bytes,
+                    data.bytes.as_slice(),
                     data.end_of_stream,
                 );
-                return bytes.len();
             }
         }
-        0
+    }
+}
+
+/// Commands that wait until what was before them is written.
+struct Waiting {
+    commands: VecDeque<Command>,
+    queued: Arc<AtomicUsize>,
+    /// Bytes of media of the command that was carried out last.
+    under_way: usize,
+}
+
+impl Waiting {
+    fn new(queued: Arc<AtomicUsize>) -> Self {
+        Self {
+            commands: VecDeque::new(),
+            queued,
+            under_way: 0,
+        }
+    }
+
+    /// A stream that is closed for any other reason than its end takes what waits for it along.
+    fn add(&mut self, command: Command) {
+        if let Command::Close { stream_id, reason } = &command {
+            if *reason != Reason::Normal {
+                self.forget(*stream_id);
+            }
+        }
+        self.commands.push_back(command);
+    }
+
+    fn forget(&mut self, stream_id: i64) {
+        let of_stream = |c: &Command| matches!(c, Command::Data(d) if d.stream_id == stream_id);
+        let dropped: usize = self.commands.iter().filter(|c| of_stream(c)).map(Command::bytes).sum();
+        self.commands.retain(|command| !of_stream(command));
+        self.queued.fetch_sub(dropped, Ordering::Relaxed);
+    }
+
+    /// The next one; all before it has been written.
+    fn next(&mut self) -> Option<Command> {
+        self.queued.fetch_sub(self.under_way, Ordering::Relaxed);
+        let command = self.commands.pop_front();
+        self.under_way = command.as_ref().map_or(0, Command::bytes);
+        command
     }
 }
 

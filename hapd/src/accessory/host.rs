@@ -20,7 +20,7 @@ use crate::random;
 use crate::state::{CameraRecord, StateDir};
 
 /// Largest picture that a controller may ask for.
-const MAX_SNAPSHOT: u16 = 4096;
+pub(super) const MAX_SNAPSHOT: u16 = 4096;
 
 /// One camera's state, media and announcement.
 pub(super) struct CameraHost {

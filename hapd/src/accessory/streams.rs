@@ -8,11 +8,16 @@ use hap_camera::rtp::{
     AudioCodec, AudioSelection, H264Level, H264Profile, RtpParameters, SetupEndpointsAnswer,
     SetupEndpointsRequest, SrtpParameters, SrtpSuite, VideoChange, VideoSelection,
 };
+use hap_camera::recording::{RecordingKey, SelectedRecording};
 use hap_camera::{MediaHost, MediaUnavailable, Ports, StreamKey};
+use hap_proto::ConnId;
+use hds_proto::SessionKeys;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::actor::Message;
+use super::data_streams::DataStreams;
+use super::recordings;
 use crate::{media, random};
 
 /// Used when the controller gives none, or 0.
@@ -23,6 +28,8 @@ pub(super) struct Streams {
     name: String,
     camera: media::Camera,
     sessions: HashMap<StreamKey, media::Session>,
+    data: DataStreams,
+    recordings: media::Tell,
     actor: mpsc::WeakSender<Message>,
     /// Interface of the connection that sets up a stream, where its addresses are link-local.
     zone: u32,
@@ -34,6 +41,8 @@ impl Streams {
             name: name.to_owned(),
             camera,
             sessions: HashMap::new(),
+            data: DataStreams::new(name, actor.clone()),
+            recordings: recordings::follow(actor.clone()),
             actor,
             zone: 0,
         }
@@ -41,6 +50,10 @@ impl Streams {
 
     pub(super) const fn camera(&self) -> &media::Camera {
         &self.camera
+    }
+
+    pub(super) const fn data(&self) -> &DataStreams {
+        &self.data
     }
 
     /// Names the interface for streams that are set up next: link-local addresses mean nothing without, and
@@ -177,6 +190,42 @@ impl MediaHost for Streams {
             session.stop();
         }
     }
+
+    fn open_data_stream(
+        &mut self,
+        conn: ConnId,
+        shared_secret: &[u8; 32],
+        controller_salt: &[u8; 32],
+        accessory_salt: &[u8; 32],
+    ) -> Result<u16, MediaUnavailable> {
+        let keys = SessionKeys::derive(shared_secret, controller_salt, accessory_salt);
+        self.data.set_up(conn, keys).map_err(|error| {
+            warn!(camera = self.name, %error, "no port for a data stream");
+            MediaUnavailable
+        })
+    }
+
+    fn start_recording(
+        &mut self,
+        key: RecordingKey,
+        selected: &SelectedRecording,
+        audio: bool,
+    ) -> Result<(), MediaUnavailable> {
+        info!(camera = self.name, recording = key.0, "recording starts");
+        let params = recordings::params(selected, audio);
+        self.camera
+            .start_recording(key.0, params, self.recordings.clone());
+        Ok(())
+    }
+
+    fn finish_recording(&mut self, key: RecordingKey) {
+        self.camera.finish_recording(key.0);
+    }
+
+    fn stop_recording(&mut self, key: RecordingKey) {
+        info!(camera = self.name, recording = key.0, "recording stops");
+        self.camera.stop_recording(key.0);
+    }
 }
 
 impl Streams {
@@ -209,16 +258,8 @@ fn remote(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
 fn video_params(video: &VideoSelection) -> media::VideoParams {
     let rtp = &video.rtp;
     media::VideoParams {
-        profile: match video.profile {
-            H264Profile::ConstrainedBaseline => media::H264Profile::ConstrainedBaseline,
-            H264Profile::Main => media::H264Profile::Main,
-            H264Profile::High => media::H264Profile::High,
-        },
-        level: match video.level {
-            H264Level::L3_1 => media::H264Level::L3_1,
-            H264Level::L3_2 => media::H264Level::L3_2,
-            H264Level::L4_0 => media::H264Level::L4_0,
-        },
+        profile: h264_profile(video.profile),
+        level: h264_level(video.level),
         width: video.attributes.width,
         height: video.attributes.height,
         fps: video.attributes.fps,
@@ -227,6 +268,22 @@ fn video_params(video: &VideoSelection) -> media::VideoParams {
         remote_ssrc: rtp.ssrc,
         mtu: rtp.mtu,
         rtcp_interval: Some(rtcp_interval(rtp)),
+    }
+}
+
+pub(super) const fn h264_profile(profile: H264Profile) -> media::H264Profile {
+    match profile {
+        H264Profile::ConstrainedBaseline => media::H264Profile::ConstrainedBaseline,
+        H264Profile::Main => media::H264Profile::Main,
+        H264Profile::High => media::H264Profile::High,
+    }
+}
+
+pub(super) const fn h264_level(level: H264Level) -> media::H264Level {
+    match level {
+        H264Level::L3_1 => media::H264Level::L3_1,
+        H264Level::L3_2 => media::H264Level::L3_2,
+        H264Level::L4_0 => media::H264Level::L4_0,
     }
 }
 

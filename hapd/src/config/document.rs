@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use hap_camera::services::MOTION_HOLD;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -30,6 +31,7 @@ const CAMERA: &[&str] = &[
     "recording",
     "recording_codec",
     "prebuffer",
+    "motion_hold",
     "doorbell",
     "occupancy",
     "privacy_switch",
@@ -211,6 +213,9 @@ fn security(f: &mut Fields<'_, '_, '_>) -> Security {
     Security {
         recording: f.boolean("recording").unwrap_or(true),
         prebuffer: Duration::from_secs(prebuffer.into()),
+        motion_hold: f
+            .integer::<u16>("motion_hold", 1, 120)
+            .map_or(MOTION_HOLD, |seconds| Duration::from_secs(seconds.into())),
         doorbell: f.boolean("doorbell").unwrap_or(false),
         occupancy: f.boolean("occupancy").unwrap_or(false),
         privacy_switch: f.boolean("privacy_switch").unwrap_or(false),

@@ -55,6 +55,8 @@ pub struct Security {
     pub recording: bool,
     /// How far into the past recordings reach.
     pub prebuffer: Duration,
+    /// How long after the last movement recordings go on.
+    pub motion_hold: Duration,
     /// It has a bell: a doorbell, not a camera.
     pub doorbell: bool,
     /// Occupancy is told beside motion.
