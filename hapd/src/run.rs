@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use hap_camera::rtp::{SupportedAudio, SupportedRtp, SupportedVideo};
+use hap_camera::recording::{SupportedRecording, Triggers};
 use hap_camera::services::Description;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -17,8 +18,9 @@ use crate::pairing_info::PairingInfo;
 use crate::random;
 use crate::state::{CameraRecord, StateDir};
 
-/// IP camera (HAP R1 §13.3).
+/// IP camera and video doorbell (HAP R1 §13.3).
 const CATEGORY_CAMERA: u8 = 17;
+const CATEGORY_DOORBELL: u8 = 18;
 
 /// Serves `config` until SIGINT or SIGTERM.
 ///
@@ -61,10 +63,14 @@ pub async fn run(config: &Config, state: StateDir) -> anyhow::Result<()> {
 
 /// The camera's state, made now if there is none. A broken file stops the start before anything is up.
 fn load(camera: &CameraConfig, state: &StateDir) -> anyhow::Result<CameraRecord> {
+    let category = match camera.security.doorbell {
+        true => CATEGORY_DOORBELL,
+        false => CATEGORY_CAMERA,
+    };
     if let Some(record) = state.load(&camera.id)? {
-        return Ok(record);
+        return Ok(CameraRecord { category, ..record });
     }
-    let (record, code) = CameraRecord::generate(&camera.name, CATEGORY_CAMERA, random::fill);
+    let (record, code) = CameraRecord::generate(&camera.name, category, random::fill);
     state.save_code(&camera.id, &code)?;
     state.save(&camera.id, &record)?;
     Ok(record)
@@ -116,6 +122,7 @@ fn listen(camera: &CameraConfig, last: u16) -> anyhow::Result<tokio::net::TcpLis
 
 fn describe(camera: &CameraConfig, record: &CameraRecord) -> Description {
     let (width, height) = camera.max_size;
+    let security = &camera.security;
     Description {
         name: camera.name.clone(),
         manufacturer: camera.manufacturer.clone(),
@@ -130,7 +137,24 @@ fn describe(camera: &CameraConfig, record: &CameraRecord) -> Description {
         audio: SupportedAudio::opus(),
         rtp: SupportedRtp::default(),
         speaker: false,
+        recording: security.recording.then(|| recording(camera)),
+        motion: security.recording,
+        occupancy: security.occupancy,
+        doorbell: security.doorbell,
+        privacy_switch: security.privacy_switch,
+        motion_hold: security.motion_hold,
     }
+}
+
+/// What can be recorded of a camera. One that is told its size has no larger one.
+fn recording(camera: &CameraConfig) -> SupportedRecording {
+    let (width, height) = camera.media.size.unwrap_or(camera.max_size);
+    let triggers = match camera.security.doorbell {
+        true => Triggers::MOTION_AND_DOORBELL,
+        false => Triggers::MOTION,
+    };
+    let fps = camera.media.fps.unwrap_or(30);
+    SupportedRecording::for_source(width, height, fps, camera.security.prebuffer, triggers)
 }
 
 /// Setup codes go to standard output, never into the log. A service manager would put them into its journal: there

@@ -209,7 +209,7 @@ pub(super) struct Actor {
     pub(super) host: CameraHost,
     writers: HashMap<ConnId, Writer>,
     next_conn: u64,
-    tx: mpsc::WeakSender<Message>,
+    pub(super) tx: mpsc::WeakSender<Message>,
     triggers: Arc<Inbox>,
 }
 
