@@ -2,6 +2,7 @@
 //!
 //! - [`hapring`]: the newest pictures of an encoding in memory, for readers that come and go.
 //! - [`hapencctl`]: makes an encoder obey a controller's bitrate; [`encoder`] sets it.
+//! - [`hapmotion`]: says when something moves in raw video.
 //! - [`haprtcpfb`]: the RTCP feedback rules of a camera beside an existing `rtpbin`.
 //! - [`hapsrtpsink`]: video or audio to a HomeKit controller, by SRTP over UDP, with RTCP, and its sound back.
 //!
@@ -10,6 +11,7 @@
 
 pub mod encoder;
 pub mod hapencctl;
+pub mod hapmotion;
 pub mod hapring;
 pub mod haprtcpfb;
 pub mod hapsrtpsink;
@@ -24,6 +26,7 @@ mod plugin {
     fn init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
         crate::hapring::register(plugin)?;
         crate::hapencctl::register(plugin)?;
+        crate::hapmotion::register(plugin)?;
         crate::haprtcpfb::register(plugin)?;
         crate::hapsrtpsink::register(plugin)
     }
