@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use hap_camera::rtp::{SupportedAudio, SupportedRtp, SupportedVideo};
-use hap_camera::services::Description;
+use hap_camera::services::{Description, MOTION_HOLD};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -130,6 +130,12 @@ fn describe(camera: &CameraConfig, record: &CameraRecord) -> Description {
         audio: SupportedAudio::opus(),
         rtp: SupportedRtp::default(),
         speaker: false,
+        recording: None,
+        motion: false,
+        occupancy: false,
+        doorbell: false,
+        privacy_switch: false,
+        motion_hold: MOTION_HOLD,
     }
 }
 

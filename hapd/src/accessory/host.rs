@@ -37,7 +37,7 @@ pub(super) struct CameraHost {
 }
 
 impl CameraHost {
-    fn requester<'a>(&self, conn: &'a ConnContext<'_>) -> Result<Requester<'a>, Status> {
+    fn requester<'a>(&self, conn: &ConnContext<'a>) -> Result<Requester<'a>, Status> {
         let local = self
             .locals
             .get(&conn.id)
@@ -46,6 +46,8 @@ impl CameraHost {
             conn: conn.id,
             controller: conn.controller,
             local: local.ip().to_canonical(),
+            admin: conn.admin,
+            shared_secret: conn.shared_secret,
         })
     }
 
@@ -59,7 +61,7 @@ impl CameraHost {
 
     /// Keeps the camera's own state (Active, mute, volume).
     pub(super) fn persist_camera(&mut self) {
-        self.record.camera = self.camera.state().clone();
+        self.record.camera = self.camera.state();
         if let Err(error) = self.state.save(&self.id, &self.record) {
             error!(camera = self.record.name, %error, "cannot save the state");
         }
@@ -133,7 +135,7 @@ impl Host for CameraHost {
         if !sizes.contains(&request.width) || !sizes.contains(&request.height) {
             return ResourceReply::Error(Status::InvalidValue);
         }
-        if let Err(status) = self.camera.snapshot_allowed() {
+        if let Err(status) = self.camera.snapshot_allowed(request.reason) {
             return ResourceReply::Error(status);
         }
         let (camera, actor, id) = (self.streams.camera().clone(), self.actor.clone(), conn.id);

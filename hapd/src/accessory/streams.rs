@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
+use hap_camera::recording::{RecordingKey, SelectedRecording};
 use hap_camera::rtp::{
     AudioCodec, AudioSelection, H264Level, H264Profile, RtpParameters, SetupEndpointsAnswer,
     SetupEndpointsRequest, SrtpParameters, SrtpSuite, VideoChange, VideoSelection,
 };
 use hap_camera::{MediaHost, MediaUnavailable, Ports, StreamKey};
+use hap_proto::ConnId;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -177,6 +179,29 @@ impl MediaHost for Streams {
             session.stop();
         }
     }
+
+    fn open_data_stream(
+        &mut self,
+        _: ConnId,
+        _: &[u8; 32],
+        _: &[u8; 32],
+        _: &[u8; 32],
+    ) -> Result<u16, MediaUnavailable> {
+        Err(MediaUnavailable)
+    }
+
+    fn start_recording(
+        &mut self,
+        _: RecordingKey,
+        _: &SelectedRecording,
+        _: bool,
+    ) -> Result<(), MediaUnavailable> {
+        Err(MediaUnavailable)
+    }
+
+    fn finish_recording(&mut self, _: RecordingKey) {}
+
+    fn stop_recording(&mut self, _: RecordingKey) {}
 }
 
 impl Streams {
