@@ -4,6 +4,7 @@
 //! - [`hapencctl`]: makes an encoder obey a controller's bitrate; [`encoder`] sets it.
 //! - [`hapmotion`]: says when something moves in raw video.
 //! - [`haprtcpfb`]: the RTCP feedback rules of a camera beside an existing `rtpbin`.
+//! - [`hksvmux`]: init segment and fragments as a HomeKit hub records them.
 //! - [`hapsrtpsink`]: video or audio to a HomeKit controller, by SRTP over UDP, with RTCP, and its sound back.
 //!
 //! As a plugin this is `libgsthomekit.so`; as a Rust library, [`plugin_register_static`] makes the elements
@@ -15,6 +16,7 @@ pub mod hapmotion;
 pub mod hapring;
 pub mod haprtcpfb;
 pub mod hapsrtpsink;
+pub mod hksvmux;
 pub mod ring;
 mod upstream;
 
@@ -28,7 +30,8 @@ mod plugin {
         crate::hapencctl::register(plugin)?;
         crate::hapmotion::register(plugin)?;
         crate::haprtcpfb::register(plugin)?;
-        crate::hapsrtpsink::register(plugin)
+        crate::hapsrtpsink::register(plugin)?;
+        crate::hksvmux::register(plugin)
     }
 
     gst::plugin_define!(
