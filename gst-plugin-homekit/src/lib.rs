@@ -2,7 +2,9 @@
 //!
 //! - [`hapring`]: the newest pictures of an encoding in memory, for readers that come and go.
 //! - [`hapencctl`]: makes an encoder obey a controller's bitrate; [`encoder`] sets it.
+//! - [`hapmotion`]: says when something moves in raw video.
 //! - [`haprtcpfb`]: the RTCP feedback rules of a camera beside an existing `rtpbin`.
+//! - [`hksvmux`]: init segment and fragments as a HomeKit hub records them.
 //! - [`hapsrtpsink`]: video or audio to a HomeKit controller, by SRTP over UDP, with RTCP, and its sound back.
 //!
 //! As a plugin this is `libgsthomekit.so`; as a Rust library, [`plugin_register_static`] makes the elements
@@ -10,9 +12,11 @@
 
 pub mod encoder;
 pub mod hapencctl;
+pub mod hapmotion;
 pub mod hapring;
 pub mod haprtcpfb;
 pub mod hapsrtpsink;
+pub mod hksvmux;
 pub mod ring;
 mod upstream;
 
@@ -24,8 +28,10 @@ mod plugin {
     fn init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
         crate::hapring::register(plugin)?;
         crate::hapencctl::register(plugin)?;
+        crate::hapmotion::register(plugin)?;
         crate::haprtcpfb::register(plugin)?;
-        crate::hapsrtpsink::register(plugin)
+        crate::hapsrtpsink::register(plugin)?;
+        crate::hksvmux::register(plugin)
     }
 
     gst::plugin_define!(

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use anyhow::Context;
-use hap_camera::rtp::{SupportedAudio, SupportedRtp, SupportedVideo};
 use hap_camera::recording::{SupportedRecording, Triggers};
+use hap_camera::rtp::{SupportedAudio, SupportedRtp, SupportedVideo};
 use hap_camera::services::Description;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
+use hap_camera::recording::{RecordingKey, SelectedRecording};
 use hap_camera::rtp::{
     AudioSelection, SetupEndpointsAnswer, SetupEndpointsRequest, SrtpParameters, VideoChange,
     VideoSelection,
 };
 use hap_camera::{MediaHost, MediaUnavailable, Ports, StreamKey};
+use hap_proto::ConnId;
 use rtp_feedback::{NtpTime, SenderInfo, Writer};
 use rtp_payload::Header;
 use rtp_payload::h264::{Format, Packetizer};
@@ -138,6 +140,29 @@ impl MediaHost for Senders {
             session.control.stopped.store(true, Ordering::Relaxed);
         }
     }
+
+    fn open_data_stream(
+        &mut self,
+        _: ConnId,
+        _: &[u8; 32],
+        _: &[u8; 32],
+        _: &[u8; 32],
+    ) -> Result<u16, MediaUnavailable> {
+        Err(MediaUnavailable)
+    }
+
+    fn start_recording(
+        &mut self,
+        _: RecordingKey,
+        _: &SelectedRecording,
+        _: bool,
+    ) -> Result<(), MediaUnavailable> {
+        Err(MediaUnavailable)
+    }
+
+    fn finish_recording(&mut self, _: RecordingKey) {}
+
+    fn stop_recording(&mut self, _: RecordingKey) {}
 }
 
 /// Sends every 20 ms until stopped: sound each time, a picture every other time.

@@ -201,6 +201,12 @@ fn description(streams: u8) -> Description {
         audio: SupportedAudio::opus(),
         rtp: SupportedRtp::default(),
         speaker: true,
+        recording: None,
+        motion: false,
+        occupancy: false,
+        doorbell: false,
+        privacy_switch: false,
+        motion_hold: services::MOTION_HOLD,
     }
 }
 
@@ -215,6 +221,8 @@ impl CameraHost {
             conn: conn.id,
             controller: conn.controller,
             local: LOCAL,
+            admin: conn.admin,
+            shared_secret: conn.shared_secret,
         }
     }
 }

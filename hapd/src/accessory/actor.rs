@@ -178,6 +178,7 @@ impl Accessory {
             tx: tx.downgrade(),
             triggers: handle.triggers.clone(),
         };
+        actor.apply_armed();
         tokio::spawn(actor.run(rx));
         Ok(handle)
     }

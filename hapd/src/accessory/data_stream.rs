@@ -267,7 +267,11 @@ impl Link {
     fn wrote(&mut self, count: usize, now: Instant) {
         self.moved = now;
         self.offset += count;
-        if self.out.front().is_some_and(|frame| self.offset >= frame.len()) {
+        if self
+            .out
+            .front()
+            .is_some_and(|frame| self.offset >= frame.len())
+        {
             self.out.pop_front();
             self.offset = 0;
         }
@@ -324,7 +328,12 @@ impl Waiting {
 
     fn forget(&mut self, stream_id: i64) {
         let of_stream = |c: &Command| matches!(c, Command::Data(d) if d.stream_id == stream_id);
-        let dropped: usize = self.commands.iter().filter(|c| of_stream(c)).map(Command::bytes).sum();
+        let dropped: usize = self
+            .commands
+            .iter()
+            .filter(|c| of_stream(c))
+            .map(Command::bytes)
+            .sum();
         self.commands.retain(|command| !of_stream(command));
         self.queued.fetch_sub(dropped, Ordering::Relaxed);
     }

@@ -116,7 +116,10 @@ impl DataStreams {
         };
         let sent = session.sender.send(command);
         if !sent {
-            info!(camera = self.name, "the hub does not read: data stream dropped");
+            info!(
+                camera = self.name,
+                "the hub does not read: data stream dropped"
+            );
             sessions.open.remove(&token);
         }
         sent
@@ -144,7 +147,10 @@ impl Drop for DataStreams {
     fn drop(&mut self) {
         let mut sessions = lock(&self.sessions);
         sessions.open.clear();
-        sessions.strangers.drain(..).for_each(|(_, task)| task.abort());
+        sessions
+            .strangers
+            .drain(..)
+            .for_each(|(_, task)| task.abort());
     }
 }
 

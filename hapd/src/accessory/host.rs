@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use hap_camera::recording::HdsId;
 use hap_camera::{Camera, Requester};
 use hap_proto::{
     CharId, ConnContext, ConnId, Host, PairingState, ResourceReply, ResourceRequest, Status,
@@ -153,6 +154,10 @@ impl Host for CameraHost {
 
     fn connection_closed(&mut self, conn: ConnId) {
         self.locals.remove(&conn);
+        for token in self.streams.data().hap_closed(conn) {
+            self.camera
+                .data_stream_lost(HdsId(token), &mut self.streams);
+        }
         self.camera.connection_closed(conn, &mut self.streams);
     }
 }

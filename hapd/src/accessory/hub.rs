@@ -19,7 +19,10 @@ impl Actor {
     pub(super) fn data_stream(&mut self, token: u64, event: Event, now: Instant) {
         let camera = &mut self.host.camera;
         match event {
-            Event::Ready => debug!(camera = self.host.record.name, token, "data stream is ready"),
+            Event::Ready => debug!(
+                camera = self.host.record.name,
+                token, "data stream is ready"
+            ),
             Event::Open(open) => self.open(token, open, now),
             Event::Ack {
                 stream_id,
@@ -54,7 +57,7 @@ impl Actor {
         let camera = &mut self.host.camera;
         match camera.recording_open(HdsId(token), open.stream_id, now, streams) {
             Ok(_) => self.tell(token, Command::Accept(open)),
-            Err(reason) => self.refuse(token, open, reason_of(reason)),
+            Err(reason) => self.refuse(token, open, reason),
         }
     }
 
@@ -69,7 +72,7 @@ impl Actor {
             .camera
             .snapshot_stream_allowed(open.reason.as_deref());
         if let Err(reason) = allowed {
-            return self.refuse(token, open, reason_of(reason));
+            return self.refuse(token, open, reason);
         }
         let Some((width, height)) = snapshot_size(&open) else {
             return self.refuse(token, open, Reason::BadData);
@@ -143,14 +146,8 @@ impl Actor {
     }
 
     /// The camera ends a recording.
-    pub(super) fn close_recording(
-        &mut self,
-        hds: HdsId,
-        stream_id: i64,
-        reason: hap_camera::Reason,
-    ) {
-        info!(camera = self.host.record.name, ?reason, "recording closed");
-        let reason = reason_of(reason);
+    pub(super) fn close_recording(&mut self, hds: HdsId, stream_id: i64, reason: Reason) {
+        info!(camera = self.host.record.name, %reason, "recording closed");
         self.tell(hds.0, Command::Close { stream_id, reason });
     }
 
@@ -180,9 +177,4 @@ fn snapshot_size(open: &OpenRequest) -> Option<(u16, u16)> {
     let sizes = 16..=super::host::MAX_SNAPSHOT;
     let side = |pixels: u32| u16::try_from(pixels).ok().filter(|p| sizes.contains(p));
     side(width).zip(side(height))
-}
-
-/// The same code, as the data stream knows it.
-fn reason_of(reason: hap_camera::Reason) -> Reason {
-    Reason::from_code(reason as i64).unwrap_or(Reason::UnexpectedFailure)
 }

@@ -49,7 +49,11 @@ impl Actor {
                 warn!(camera = name, %error, "the hub selected what cannot be recorded");
             }
             Event::RecordingStalled { key } => {
-                warn!(camera = name, recording = key.0, "nothing to send for a recording");
+                warn!(
+                    camera = name,
+                    recording = key.0,
+                    "nothing to send for a recording"
+                );
             }
             _ => {}
         }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
+use hap_camera::recording::{RecordingKey, SelectedRecording};
 use hap_camera::rtp::{
     AudioCodec, AudioSelection, H264Level, H264Profile, RtpParameters, SetupEndpointsAnswer,
     SetupEndpointsRequest, SrtpParameters, SrtpSuite, VideoChange, VideoSelection,
 };
-use hap_camera::recording::{RecordingKey, SelectedRecording};
 use hap_camera::{MediaHost, MediaUnavailable, Ports, StreamKey};
 use hap_proto::ConnId;
 use hds_proto::SessionKeys;

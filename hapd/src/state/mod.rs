@@ -10,7 +10,9 @@
 //! daemon finds the old state or the new one. A file that cannot be understood is never overwritten.
 
 mod atomic;
+mod hex;
 mod record;
+mod recording;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;

@@ -8,8 +8,11 @@ use hap_proto::{Identity, Pairing, PairingState, SetupCode, SetupId, SetupVerifi
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-/// Raised when an older daemon could not read the file.
-const VERSION: u32 = 1;
+use super::hex::{hex, unhex, unhex_array};
+use super::recording::{OperatingModeRecord, RecordingRecord};
+
+/// Raised when an older daemon could not read the file. 2 knows about recordings.
+const VERSION: u32 = 2;
 
 /// Everything about a camera that must survive.
 #[derive(Clone)]
@@ -94,9 +97,9 @@ impl CameraRecord {
     pub(super) fn from_json(bytes: &[u8]) -> Result<Self, String> {
         let version: Version =
             serde_json::from_slice(bytes).map_err(|e| format!("not valid JSON state ({e})"))?;
-        if version.version != VERSION {
+        if !(1..=VERSION).contains(&version.version) {
             return Err(format!(
-                "it has version {}, this hapd knows version {VERSION}",
+                "it has version {}, this hapd knows versions up to {VERSION}",
                 version.version
             ));
         }
@@ -131,6 +134,10 @@ struct File {
     streams_active: Vec<bool>,
     microphone: SoundRecord,
     speaker: SoundRecord,
+    #[serde(default)]
+    operating_mode: OperatingModeRecord,
+    #[serde(default)]
+    recording: RecordingRecord,
 }
 
 impl Drop for File {
@@ -201,6 +208,8 @@ impl From<&CameraRecord> for File {
             streams_active: r.camera.streams_active.clone(),
             microphone: r.camera.microphone.into(),
             speaker: r.camera.speaker.into(),
+            operating_mode: r.camera.operating_mode.into(),
+            recording: (&r.camera.recording).into(),
         }
     }
 }
@@ -246,38 +255,9 @@ impl TryFrom<File> for CameraRecord {
                 streams_active: file.streams_active.clone(),
                 microphone: file.microphone.into(),
                 speaker: file.speaker.into(),
+                operating_mode: file.operating_mode.into(),
+                recording: (&file.recording).try_into()?,
             },
         })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, b| {
-            let _ = write!(text, "{b:02x}");
-            text
-        })
-}
-
-fn unhex(field: &str, text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
-    let digits = text.as_bytes();
-    let pair = |p: &[u8]| {
-        let nibble = |c: u8| char::from(c).to_digit(16);
-        Some((nibble(p[0])? * 16 + nibble(p[1])?) as u8)
-    };
-    let bytes: Option<Vec<u8>> = digits.chunks_exact(2).map(pair).collect();
-    match bytes {
-        Some(bytes) if digits.len() % 2 == 0 => Ok(Zeroizing::new(bytes)),
-        _ => Err(format!("{field} is not hexadecimal")),
-    }
-}
-
-fn unhex_array<const N: usize>(field: &str, text: &str) -> Result<[u8; N], String> {
-    let bytes = unhex(field, text)?;
-    bytes
-        .as_slice()
-        .try_into()
-        .map_err(|_| format!("{field} has {} bytes, {N} expected", bytes.len()))
 }

@@ -1,17 +1,33 @@
 //! A camera accessory: characteristic reads and writes on one side, media on the other.
 
+mod announced;
+mod recording;
+mod sensors;
+
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use hap_proto::{CharId, ConnId, Status, Value};
 
-use crate::rtp::{SrtpSuite, StreamingStatus};
-use crate::services::{AID, Description, MAX_STREAMS, StreamCharacteristic, iid};
-use crate::stream::{MediaHost, Stream, StreamKey};
+use crate::Reason;
+use crate::data_stream::DataStreams;
+pub use crate::event::Event;
+use crate::media::MediaHost;
+use crate::operating_mode::OperatingMode;
+use crate::recording::{Armed, Management, Recorder};
+use crate::rtp::SrtpSuite;
+use crate::sensor::Sensor;
+use crate::services::{AID, Description, MAX_STREAMS, StreamCharacteristic, admin_only, iid};
+pub use crate::sound::Sound;
+use crate::sound::Sounds;
+pub use crate::state::CameraState;
+use crate::stream::{Stream, StreamKey};
+use crate::value::as_flag;
 
 /// Who reads or writes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Requester<'a> {
     /// The connection.
     pub conn: ConnId,
@@ -19,96 +35,127 @@ pub struct Requester<'a> {
     pub controller: Option<&'a str>,
     /// The accessory's own address on that connection: where media is sent from, too.
     pub local: IpAddr,
+    /// Whether the controller is an admin.
+    pub admin: bool,
+    /// The shared secret of Pair Verify on that connection.
+    pub shared_secret: Option<&'a [u8; 32]>,
 }
 
-/// What the camera has to say after a call.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A characteristic changed; `origin` wrote it itself and is not to be told.
-    Changed {
-        /// Which characteristic.
-        id: CharId,
-        /// Its new value.
-        value: Value,
-        /// The connection that caused it by writing this very characteristic.
-        origin: Option<ConnId>,
-    },
-    /// [`Camera::state`] changed and is to be kept across restarts.
-    Persist,
-}
-
-/// What outlives a restart: a camera that forgets that it was switched off, or on, is a camera nobody can trust.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CameraState {
-    /// Active of each stream service; missing ones are on.
-    pub streams_active: Vec<bool>,
-    /// Microphone.
-    pub microphone: Sound,
-    /// Speaker.
-    pub speaker: Sound,
-}
-
-/// Mute and volume of a microphone or speaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sound {
-    /// Muted.
-    pub mute: bool,
-    /// Volume in percent.
-    pub volume: u8,
-}
-
-impl Default for Sound {
-    fn default() -> Self {
-        Self {
-            mute: false,
-            volume: 100,
-        }
-    }
-}
-
-impl Default for CameraState {
-    fn default() -> Self {
-        Self {
-            streams_active: vec![true; MAX_STREAMS.into()],
-            microphone: Sound::default(),
-            speaker: Sound::default(),
-        }
+impl fmt::Debug for Requester<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requester")
+            .field("conn", &self.conn)
+            .field("controller", &self.controller)
+            .field("local", &self.local)
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
     }
 }
 
 /// A camera accessory.
 pub struct Camera {
     streams: Vec<Stream>,
-    last_status: Vec<StreamingStatus>,
-    state: CameraState,
+    /// Active of the stream services that this camera has not, or not any more.
+    other_streams_active: Vec<bool>,
+    sounds: Sounds,
+    mode: OperatingMode,
+    motion: Option<Sensor>,
+    occupancy: Option<Sensor>,
+    doorbell: bool,
+    privacy_switch: bool,
+    management: Result<Management, crate::recording::RecordingState>,
+    recorder: Recorder,
+    data_streams: DataStreams,
+    /// What follows from the above, as it was told last.
+    announced: Vec<(CharId, Value)>,
+    was_active: bool,
+    was_armed: Option<Armed>,
     events: VecDeque<Event>,
+}
+
+/// The service that a characteristic belongs to.
+enum Part {
+    Stream(usize, StreamCharacteristic),
+    Sound,
+    Mode,
+    Recording,
+    DataStream,
+    Derived,
+}
+
+impl Part {
+    fn of(id: CharId) -> Result<Self, Status> {
+        if id.aid != AID {
+            return Err(Status::NotFound);
+        }
+        if let Some((slot, which)) = StreamCharacteristic::of(id) {
+            return Ok(Self::Stream(slot, which));
+        }
+        Ok(match id.iid {
+            iid::MICROPHONE..=iid::SPEAKER_VOLUME => Self::Sound,
+            iid::EVENT_SNAPSHOTS_ACTIVE..=iid::PERIODIC_SNAPSHOTS_ACTIVE => Self::Mode,
+            iid::RECORDING..=iid::RECORDING_AUDIO_ACTIVE => Self::Recording,
+            iid::SETUP_DATA_STREAM => Self::DataStream,
+            _ => Self::Derived,
+        })
+    }
 }
 
 impl Camera {
     /// A camera as described, in the state that was kept.
     #[must_use]
     pub fn new(description: &Description, state: CameraState) -> Self {
-        // A controller that asks for 256-bit keys without being offered them gets them.
-        let mut suites = description.rtp.suites.clone();
-        suites.push(SrtpSuite::AesCm256HmacSha1_80);
-        let active = |slot| state.streams_active.get(slot).copied().unwrap_or(true);
-        let streams: Vec<_> = (0..usize::from(description.streams.clamp(1, MAX_STREAMS)))
-            .map(|slot| Stream::new(slot, active(slot), suites.clone()))
-            .collect();
-        let last_status = streams.iter().map(Stream::status).collect();
-        Self {
-            streams,
-            last_status,
-            state,
+        let count = usize::from(description.streams.clamp(1, MAX_STREAMS));
+        let other_streams_active = state.streams_active.get(count..).unwrap_or_default();
+        let sensor = |present: bool| present.then(|| Sensor::new(description.motion_hold));
+        let kept = state.recording.clone();
+        let mut camera = Self {
+            streams: streams(description, count, &state.streams_active),
+            other_streams_active: other_streams_active.to_vec(),
+            sounds: Sounds {
+                microphone: state.microphone,
+                speaker: state.speaker,
+            },
+            mode: OperatingMode::new(description.has_operating_mode(), state.operating_mode),
+            motion: sensor(description.has_motion()),
+            occupancy: sensor(description.occupancy),
+            doorbell: description.doorbell,
+            privacy_switch: description.privacy_switch,
+            management: match &description.recording {
+                Some(supported) => Ok(Management::new(supported.clone(), state.recording)),
+                None => Err(state.recording),
+            },
+            recorder: Recorder::default(),
+            data_streams: DataStreams::default(),
+            announced: Vec::new(),
+            was_active: true,
+            was_armed: None,
             events: VecDeque::new(),
-        }
+        };
+        camera.remember_start(&kept);
+        camera
     }
 
     /// What to keep across restarts.
     #[must_use]
-    pub const fn state(&self) -> &CameraState {
-        &self.state
+    pub fn state(&self) -> CameraState {
+        let active = self.streams.iter().map(Stream::active);
+        CameraState {
+            streams_active: active.chain(self.other_streams_active.clone()).collect(),
+            microphone: self.sounds.microphone,
+            speaker: self.sounds.speaker,
+            operating_mode: *self.mode.state(),
+            recording: match &self.management {
+                Ok(management) => management.state().clone(),
+                Err(kept) => kept.clone(),
+            },
+        }
+    }
+
+    /// Whether the camera may see: neither switched off in Home nor by hand.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        self.mode.active()
     }
 
     /// The next thing that happened; drain after every call.
@@ -120,64 +167,67 @@ impl Camera {
     /// When [`Camera::timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.streams.iter().filter_map(Stream::deadline).min()
+        let streams = self.streams.iter().filter_map(Stream::deadline);
+        let sensors = [&self.motion, &self.occupancy];
+        let sensors = sensors.into_iter().flatten().filter_map(Sensor::deadline);
+        streams.chain(sensors).chain(self.recorder.deadline()).min()
     }
 
     /// Time has passed.
     pub fn timeout(&mut self, now: Instant, media: &mut dyn MediaHost) {
-        self.each_stream(|s| s.timeout(now, media));
+        self.streams.iter_mut().for_each(|s| s.timeout(now, media));
+        let sensors = [&mut self.motion, &mut self.occupancy];
+        sensors.into_iter().flatten().for_each(|s| s.timeout(now));
+        self.settle(media);
+        self.recorder.advance(now, media, &mut self.events);
     }
 
     /// A HAP connection is gone.
     pub fn connection_closed(&mut self, conn: ConnId, media: &mut dyn MediaHost) {
-        self.each_stream(|s| s.connection_closed(conn, media));
+        self.data_streams.connection_closed(conn);
+        self.each_stream(media, |s, media| s.connection_closed(conn, media));
     }
 
     /// The media side lost a session: no RTCP, or it failed.
     pub fn stream_lost(&mut self, key: StreamKey, media: &mut dyn MediaHost) {
-        self.each_stream(|s| s.lost(key, media));
+        self.each_stream(media, |s, media| s.lost(key, media));
     }
 
-    /// Ends every session.
+    /// Ends every session and the recording.
     pub fn stop_all(&mut self, media: &mut dyn MediaHost) {
-        self.each_stream(|s| s.end(media));
+        self.recorder
+            .abort(Reason::Cancelled, media, &mut self.events);
+        self.each_stream(media, Stream::end);
     }
 
-    /// Whether a snapshot may be taken: not while every stream service is switched off.
+    /// Whether a snapshot may be taken for `reason`: 0 periodically, 1 because of an event.
     ///
     /// # Errors
-    /// [`Status::NotAllowedInCurrentState`].
-    pub fn snapshot_allowed(&self) -> Result<(), Status> {
-        if self.streams.iter().any(Stream::active) {
-            Ok(())
-        } else {
-            Err(Status::NotAllowedInCurrentState)
+    /// [`Status::NotAllowedInCurrentState`], or [`Status::InsufficientPrivileges`] for a request that does not say
+    /// why while one of the reasons is switched off.
+    pub fn snapshot_allowed(&self, reason: Option<u8>) -> Result<(), Status> {
+        if !self.streams.iter().any(Stream::active) {
+            return Err(Status::NotAllowedInCurrentState);
         }
+        self.mode.snapshot_allowed(reason)
     }
 
     /// Reads a characteristic that is not constant.
     ///
     /// # Errors
-    /// [`Status::NotFound`] for an identifier that is not the camera's.
+    /// [`Status::NotFound`] for an identifier that is not the camera's, [`Status::UnableToCommunicate`] for a
+    /// recording configuration that was never selected.
     pub fn read(&self, id: CharId, from: &Requester<'_>) -> Result<Value, Status> {
-        if let Some((slot, which)) = StreamCharacteristic::of(id) {
-            let stream = self.streams.get(slot).ok_or(Status::NotFound)?;
-            return match which {
-                StreamCharacteristic::StreamingStatus => Ok(Value::Tlv8(stream.status().encode())),
-                StreamCharacteristic::SetupEndpoints => {
-                    Ok(Value::Tlv8(stream.read_setup_endpoints(from.conn)))
-                }
-                StreamCharacteristic::Selected => Ok(Value::Tlv8(stream.read_selected())),
-                StreamCharacteristic::Active => Ok(Value::UInt(stream.active().into())),
-                _ => Err(Status::NotFound),
-            };
-        }
-        match id.iid {
-            iid::MICROPHONE_MUTE => Ok(Value::Bool(self.state.microphone.mute)),
-            iid::MICROPHONE_VOLUME => Ok(Value::UInt(self.state.microphone.volume.into())),
-            iid::SPEAKER_MUTE => Ok(Value::Bool(self.state.speaker.mute)),
-            iid::SPEAKER_VOLUME => Ok(Value::UInt(self.state.speaker.volume.into())),
-            _ => Err(Status::NotFound),
+        match Part::of(id)? {
+            Part::Stream(slot, which) => {
+                let stream = self.streams.get(slot).ok_or(Status::NotFound)?;
+                read_stream(stream, which, from)
+            }
+            Part::Sound => self.sounds.read(id.iid),
+            Part::Mode => self.mode.read(id.iid),
+            Part::Recording => self.management()?.read(id.iid),
+            Part::DataStream => self.management().map(|_| self.data_streams.read(from.conn)),
+            Part::Derived => self.derived(id).ok_or(Status::NotFound),
         }
     }
 
@@ -193,13 +243,19 @@ impl Camera {
         now: Instant,
         media: &mut dyn MediaHost,
     ) -> Result<Option<Value>, Status> {
-        if id.aid != AID {
-            return Err(Status::NotFound);
+        if admin_only(id) && !from.admin {
+            return Err(Status::InsufficientPrivileges);
         }
-        match StreamCharacteristic::of(id) {
-            Some((slot, which)) => self.write_stream(slot, which, value, from, now, media),
-            None => self.write_sound(id, value, from).map(|()| None),
-        }
+        let result = match Part::of(id)? {
+            Part::Stream(slot, which) => self.write_stream(slot, which, value, from, now, media),
+            Part::DataStream => {
+                self.management()?;
+                self.data_streams.write(value, from, media).map(Some)
+            }
+            part => self.write_setting(&part, id, value, from),
+        };
+        self.settle(media);
+        result
     }
 
     fn write_stream(
@@ -212,96 +268,107 @@ impl Camera {
         media: &mut dyn MediaHost,
     ) -> Result<Option<Value>, Status> {
         let stream = self.streams.get_mut(slot).ok_or(Status::NotFound)?;
-        let result = match (which, value) {
+        match (which, value) {
             (StreamCharacteristic::SetupEndpoints, Value::Tlv8(bytes)) => {
-                let done = stream.setup_endpoints(bytes, from, now, media);
-                done.map(|()| Some(Value::Tlv8(stream.read_setup_endpoints(from.conn))))
+                stream.setup_endpoints(bytes, from, now, media)?;
+                Ok(Some(Value::Tlv8(stream.read_setup_endpoints(from.conn))))
             }
             (StreamCharacteristic::Selected, Value::Tlv8(bytes)) => {
                 stream.select(bytes, from, media).map(|()| None)
             }
             (StreamCharacteristic::Active, value) => {
-                let active = as_flag(value)?;
+                let (active, before) = (as_flag(value)?, stream.active());
                 stream.set_active(active, media);
-                self.active_written(slot, active, from.conn);
+                if active != before {
+                    self.setting_changed(which.id(slot), value, from);
+                }
                 Ok(None)
             }
             _ => Err(Status::InvalidValue),
-        };
-        self.announce_status();
-        result
-    }
-
-    fn active_written(&mut self, slot: usize, active: bool, origin: ConnId) {
-        if self.state.streams_active.len() <= slot {
-            self.state.streams_active.resize(slot + 1, true);
-        }
-        if std::mem::replace(&mut self.state.streams_active[slot], active) != active {
-            let id = StreamCharacteristic::Active.id(slot);
-            self.changed(id, Value::UInt(active.into()), Some(origin));
-            self.events.push_back(Event::Persist);
         }
     }
 
-    fn write_sound(
+    /// Writes what only has to be remembered, and followed.
+    fn write_setting(
         &mut self,
+        part: &Part,
         id: CharId,
         value: &Value,
         from: &Requester<'_>,
-    ) -> Result<(), Status> {
-        let sound = match id.iid {
-            iid::MICROPHONE_MUTE | iid::MICROPHONE_VOLUME => &mut self.state.microphone,
-            iid::SPEAKER_MUTE | iid::SPEAKER_VOLUME => &mut self.state.speaker,
+    ) -> Result<Option<Value>, Status> {
+        let changed = match part {
+            Part::Sound => self.sounds.write(id.iid, value)?,
+            Part::Mode => self.mode.write(id.iid, value)?,
+            Part::Recording => self.write_recording(id.iid, value)?,
             _ => return Err(Status::NotFound),
         };
-        let before = *sound;
-        match id.iid {
-            iid::MICROPHONE_MUTE | iid::SPEAKER_MUTE => sound.mute = as_flag(value)?,
-            _ => sound.volume = as_percent(value)?,
+        if changed {
+            self.setting_changed(id, value, from);
         }
-        if *sound != before {
-            self.changed(id, value.clone(), Some(from.conn));
-            self.events.push_back(Event::Persist);
-        }
-        Ok(())
+        Ok(None)
     }
 
-    fn each_stream(&mut self, call: impl FnMut(&mut Stream)) {
-        self.streams.iter_mut().for_each(call);
-        self.announce_status();
+    fn setting_changed(&mut self, id: CharId, value: &Value, from: &Requester<'_>) {
+        self.events.push_back(Event::Changed {
+            id,
+            value: value.clone(),
+            origin: Some(from.conn),
+        });
+        self.events.push_back(Event::Persist);
     }
 
-    /// Streaming Status follows from the sessions: tell when it is no longer what was told last.
-    fn announce_status(&mut self) {
-        for slot in 0..self.streams.len() {
-            let status = self.streams[slot].status();
-            if std::mem::replace(&mut self.last_status[slot], status) != status {
-                self.changed(
-                    StreamCharacteristic::StreamingStatus.id(slot),
-                    Value::Tlv8(status.encode()),
-                    None,
-                );
-            }
+    fn each_stream(
+        &mut self,
+        media: &mut dyn MediaHost,
+        call: impl Fn(&mut Stream, &mut dyn MediaHost),
+    ) {
+        self.streams.iter_mut().for_each(|s| call(s, media));
+        self.settle(media);
+    }
+
+    /// Ends what may no longer be, and tells what follows from all that was changed.
+    fn settle(&mut self, media: &mut dyn MediaHost) {
+        let active = self.mode.active();
+        self.streams
+            .iter_mut()
+            .for_each(|s| s.set_allowed(active, media));
+        let sensors = [&mut self.motion, &mut self.occupancy];
+        sensors
+            .into_iter()
+            .flatten()
+            .for_each(|s| s.set_enabled(active));
+        if !self.may_record() {
+            self.recorder
+                .abort(Reason::NotAllowed, media, &mut self.events);
         }
-    }
-
-    fn changed(&mut self, id: CharId, value: Value, origin: Option<ConnId>) {
-        self.events.push_back(Event::Changed { id, value, origin });
+        self.recorder
+            .set_motion(self.motion.as_ref().is_some_and(Sensor::reported));
+        self.announce();
     }
 }
 
-fn as_flag(value: &Value) -> Result<bool, Status> {
-    match value {
-        Value::Bool(flag) => Ok(*flag),
-        Value::UInt(0) | Value::Int(0) => Ok(false),
-        Value::UInt(1) | Value::Int(1) => Ok(true),
-        _ => Err(Status::InvalidValue),
-    }
+fn streams(description: &Description, count: usize, active: &[bool]) -> Vec<Stream> {
+    // A controller that asks for 256-bit keys without being offered them gets them.
+    let mut suites = description.rtp.suites.clone();
+    suites.push(SrtpSuite::AesCm256HmacSha1_80);
+    let active = |slot: usize| active.get(slot).copied().unwrap_or(true);
+    (0..count)
+        .map(|slot| Stream::new(slot, active(slot), suites.clone()))
+        .collect()
 }
 
-fn as_percent(value: &Value) -> Result<u8, Status> {
-    match value {
-        Value::UInt(percent @ 0..=100) => u8::try_from(*percent).map_err(|_| Status::InvalidValue),
-        _ => Err(Status::InvalidValue),
+fn read_stream(
+    stream: &Stream,
+    which: StreamCharacteristic,
+    from: &Requester<'_>,
+) -> Result<Value, Status> {
+    match which {
+        StreamCharacteristic::StreamingStatus => Ok(Value::Tlv8(stream.status().encode())),
+        StreamCharacteristic::SetupEndpoints => {
+            Ok(Value::Tlv8(stream.read_setup_endpoints(from.conn)))
+        }
+        StreamCharacteristic::Selected => Ok(Value::Tlv8(stream.read_selected())),
+        StreamCharacteristic::Active => Ok(Value::UInt(stream.active().into())),
+        _ => Err(Status::NotFound),
     }
 }

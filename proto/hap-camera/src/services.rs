@@ -3,54 +3,26 @@
 //! Instance identifiers are fixed here once and for all: a controller's automations, and its pairing after an
 //! update, hang on them (HAP R1 §2.6.1). A service or characteristic that goes away leaves its number unused.
 
+pub mod iid;
+mod recording;
+mod sensors;
+
+use std::time::Duration;
+
 use hap_proto::database::{Accessory, Characteristic, Format, Perms, Service, Unit, Uuid};
 use hap_proto::{CharId, Value};
 
+use crate::recording::SupportedRecording;
 use crate::rtp::{SupportedAudio, SupportedRtp, SupportedVideo};
 
 /// The only accessory of a camera.
 pub const AID: u64 = 1;
 
+/// How long motion is held where nothing else is asked for: hubs end a clip with it.
+pub const MOTION_HOLD: Duration = Duration::from_secs(10);
+
 /// Most concurrent streams of one camera.
 pub const MAX_STREAMS: u8 = 10;
-
-/// Instance identifiers. `0x40`–`0xff` are set aside for sensors, doorbell and recording.
-pub mod iid {
-    /// Accessory Information.
-    pub const ACCESSORY_INFORMATION: u64 = 1;
-    /// Identify.
-    pub const IDENTIFY: u64 = 2;
-    /// Manufacturer.
-    pub const MANUFACTURER: u64 = 3;
-    /// Model.
-    pub const MODEL: u64 = 4;
-    /// Name.
-    pub const NAME: u64 = 5;
-    /// Serial Number.
-    pub const SERIAL_NUMBER: u64 = 6;
-    /// Firmware Revision.
-    pub const FIRMWARE_REVISION: u64 = 7;
-    /// HAP Protocol Information.
-    pub const PROTOCOL_INFORMATION: u64 = 0x10;
-    /// Version of the protocol.
-    pub const VERSION: u64 = 0x11;
-    /// Microphone.
-    pub const MICROPHONE: u64 = 0x20;
-    /// Mute of the microphone.
-    pub const MICROPHONE_MUTE: u64 = 0x21;
-    /// Volume of the microphone.
-    pub const MICROPHONE_VOLUME: u64 = 0x22;
-    /// Speaker.
-    pub const SPEAKER: u64 = 0x30;
-    /// Mute of the speaker.
-    pub const SPEAKER_MUTE: u64 = 0x31;
-    /// Volume of the speaker.
-    pub const SPEAKER_VOLUME: u64 = 0x32;
-    /// First of the Camera RTP Stream Management services; each has [`STREAM_STEP`] numbers.
-    pub const STREAM: u64 = 0x100;
-    /// Distance between two of them.
-    pub const STREAM_STEP: u64 = 0x10;
-}
 
 /// The characteristics of one Camera RTP Stream Management service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,8 +99,48 @@ pub struct Description {
     pub audio: SupportedAudio,
     /// SRTP suites offered.
     pub rtp: SupportedRtp,
-    /// With a Speaker service, for which controllers show the talk button.
+    /// With a Speaker service, for which controllers show the talk button; a doorbell has it in any case.
     pub speaker: bool,
+    /// Records to a home hub what it offers here; brings Camera Operating Mode and Motion Sensor along.
+    pub recording: Option<SupportedRecording>,
+    /// With a Motion Sensor.
+    pub motion: bool,
+    /// With an Occupancy Sensor.
+    pub occupancy: bool,
+    /// A doorbell.
+    pub doorbell: bool,
+    /// Something beside Home can switch it off: [`Camera::set_manually_disabled`](crate::Camera::set_manually_disabled).
+    pub privacy_switch: bool,
+    /// How long the sensors read true after the last detection.
+    pub motion_hold: Duration,
+}
+
+impl Description {
+    /// Whether there is a Motion Sensor.
+    #[must_use]
+    pub const fn has_motion(&self) -> bool {
+        self.motion || self.recording.is_some()
+    }
+
+    /// Whether there is Camera Operating Mode.
+    #[must_use]
+    pub const fn has_operating_mode(&self) -> bool {
+        self.privacy_switch || self.recording.is_some()
+    }
+}
+
+/// Whether only admins may write `id`.
+#[must_use]
+pub fn admin_only(id: CharId) -> bool {
+    let settings = [
+        iid::EVENT_SNAPSHOTS_ACTIVE,
+        iid::CAMERA_ACTIVE,
+        iid::PERIODIC_SNAPSHOTS_ACTIVE,
+        iid::RECORDING_ACTIVE,
+        iid::SELECTED_RECORDING,
+    ];
+    let stream = StreamCharacteristic::of(id).map(|(_, which)| which);
+    id.aid == AID && (settings.contains(&id.iid) || stream == Some(StreamCharacteristic::Active))
 }
 
 /// The accessory that `description` asks for.
@@ -137,9 +149,11 @@ pub fn accessory(description: &Description) -> Accessory {
     let mut services = vec![information(description), protocol()];
     services.extend((0..usize::from(description.streams)).map(|slot| stream(description, slot)));
     services.push(sound(0x112, iid::MICROPHONE));
-    if description.speaker {
+    if description.speaker || description.doorbell {
         services.push(sound(0x113, iid::SPEAKER));
     }
+    services.extend(recording::services(description));
+    services.extend(sensors::services(description));
     Accessory { aid: AID, services }
 }
 
@@ -195,17 +209,6 @@ fn stream(d: &Description, slot: usize) -> Service {
         )
     };
     let read_write = Perms::new().pr().pw();
-    let active = Characteristic {
-        min: Some(0.0),
-        max: Some(1.0),
-        admin_only_write: true,
-        ..Characteristic::new(
-            id(C::Active),
-            Uuid::short(0xB0),
-            Format::UInt8,
-            read_write.ev(),
-        )
-    };
     service(
         0x110,
         iid::STREAM + slot as u64 * iid::STREAM_STEP,
@@ -216,9 +219,19 @@ fn stream(d: &Description, slot: usize) -> Service {
             fixed(C::SupportedRtp, 0x116, d.rtp.encode()),
             tlv(C::SetupEndpoints, 0x118, read_write),
             tlv(C::Selected, 0x117, read_write),
-            active,
+            switch(id(C::Active), 0xB0, read_write.ev()),
         ],
     )
+}
+
+/// A number that is 0 or 1.
+fn switch(iid: u64, kind: u32, perms: Perms) -> Characteristic {
+    Characteristic {
+        min: Some(0.0),
+        max: Some(1.0),
+        admin_only_write: admin_only(CharId { aid: AID, iid }),
+        ..Characteristic::new(iid, Uuid::short(kind), Format::UInt8, perms)
+    }
 }
 
 /// Microphone or Speaker: service and characteristics in the order `base`, mute, volume.

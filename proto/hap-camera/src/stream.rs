@@ -7,17 +7,17 @@
 //!                            └─────────────────────────────────────────────────────┘
 //! ```
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use hap_proto::{ConnId, Status};
 use zeroize::Zeroizing;
 
 use crate::camera::Requester;
+use crate::media::{MediaHost, MediaUnavailable};
 use crate::rtp::{
     AudioSelection, Endpoint, SelectedStreamConfiguration, SessionId, SetupEndpointsAnswer,
     SetupEndpointsRequest, SetupEndpointsResponse, SetupStatus, SrtpParameters, SrtpSuite,
-    StreamCommand, StreamingStatus, VideoChange, VideoSelection,
+    StreamCommand, StreamingStatus, VideoSelection,
 };
 
 /// Endpoints that are never started are given up after this long.
@@ -30,61 +30,6 @@ pub struct StreamKey {
     pub slot: usize,
     /// Counts the sessions of that service.
     pub serial: u64,
-}
-
-/// UDP ports that were opened for a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ports {
-    /// Video RTP and RTCP.
-    pub video: u16,
-    /// Audio RTP and RTCP.
-    pub audio: u16,
-}
-
-/// The media side could not do what was asked; it has logged why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MediaUnavailable;
-
-/// What the session asks of whoever owns sockets and media. Every call returns at once.
-pub trait MediaHost {
-    /// Fills `out` from a cryptographic source.
-    fn random(&mut self, out: &mut [u8]);
-
-    /// Opens both sockets at `local` towards `request.controller`; nothing is sent yet.
-    ///
-    /// # Errors
-    /// [`MediaUnavailable`] when there are no sockets or no camera to be had.
-    fn open(
-        &mut self,
-        key: StreamKey,
-        local: IpAddr,
-        request: &SetupEndpointsRequest,
-        ours: &SetupEndpointsAnswer,
-    ) -> Result<Ports, MediaUnavailable>;
-
-    /// Starts to send.
-    ///
-    /// # Errors
-    /// [`MediaUnavailable`] when what was selected cannot be produced.
-    fn start(
-        &mut self,
-        key: StreamKey,
-        video: &VideoSelection,
-        audio: Option<&AudioSelection>,
-    ) -> Result<(), MediaUnavailable>;
-
-    /// Changes size, rate or bitrate of the running video.
-    ///
-    /// # Errors
-    /// [`MediaUnavailable`] when the change cannot be made; the stream goes on as it was.
-    fn reconfigure(&mut self, key: StreamKey, change: &VideoChange)
-    -> Result<(), MediaUnavailable>;
-
-    /// Pauses or goes on.
-    fn suspend(&mut self, key: StreamKey, suspended: bool);
-
-    /// Ends the session and closes its sockets. Called exactly once for each session that was opened.
-    fn close(&mut self, key: StreamKey);
 }
 
 struct Session {
@@ -115,6 +60,8 @@ pub(crate) struct Stream {
     serial: u64,
     state: State,
     active: bool,
+    /// Not while the whole camera is switched off.
+    allowed: bool,
     /// What each connection reads next from Setup Endpoints. Holds keys.
     answers: Vec<(ConnId, Zeroizing<Vec<u8>>)>,
     suites: Vec<SrtpSuite>,
@@ -127,6 +74,7 @@ impl Stream {
             serial: 0,
             state: State::Idle,
             active,
+            allowed: true,
             answers: Vec::new(),
             suites,
         }
@@ -136,8 +84,13 @@ impl Stream {
         self.active
     }
 
+    /// Whether sessions can be had.
+    const fn usable(&self) -> bool {
+        self.active && self.allowed
+    }
+
     pub(crate) const fn status(&self) -> StreamingStatus {
-        match (&self.state, self.active) {
+        match (&self.state, self.usable()) {
             (_, false) => StreamingStatus::Unavailable,
             (State::Idle, true) => StreamingStatus::Available,
             _ => StreamingStatus::InUse,
@@ -161,6 +114,19 @@ impl Stream {
     pub(crate) fn set_active(&mut self, active: bool, media: &mut dyn MediaHost) {
         self.active = active;
         if !active {
+            self.end(media);
+        }
+    }
+
+    /// Whether the camera is switched on when it starts.
+    pub(crate) const fn allow(&mut self, allowed: bool) {
+        self.allowed = allowed;
+    }
+
+    /// The camera is switched on or off. Off ends the session at once.
+    pub(crate) fn set_allowed(&mut self, allowed: bool, media: &mut dyn MediaHost) {
+        self.allowed = allowed;
+        if !allowed {
             self.end(media);
         }
     }
@@ -192,7 +158,7 @@ impl Stream {
         let answer = self
             .answers
             .iter()
-            .find(|(owner, _)| *owner == conn && self.active);
+            .find(|(owner, _)| *owner == conn && self.usable());
         answer.map_or_else(
             || SetupEndpointsResponse::idle().encode(),
             |(_, bytes)| bytes.to_vec(),
@@ -201,7 +167,7 @@ impl Stream {
 
     pub(crate) fn read_selected(&self) -> Vec<u8> {
         match &self.state {
-            State::Running { selected, .. } if self.active => selected.clone(),
+            State::Running { selected, .. } if self.usable() => selected.clone(),
             _ => SelectedStreamConfiguration::IDLE.to_vec(),
         }
     }
@@ -376,7 +342,7 @@ impl Stream {
     }
 
     const fn require_active(&self) -> Result<(), Status> {
-        if self.active {
+        if self.usable() {
             Ok(())
         } else {
             Err(Status::NotAllowedInCurrentState)

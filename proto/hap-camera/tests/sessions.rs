@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use hap_camera::recording::SelectedRecording;
 use hap_camera::rtp::*;
-use hap_camera::services::{Description, StreamCharacteristic as C, accessory};
+use hap_camera::services::{Description, MOTION_HOLD, StreamCharacteristic as C, accessory};
 use hap_camera::{
-    Camera, CameraState, Event, MediaHost, MediaUnavailable, Ports, Requester, StreamKey,
+    Camera, CameraState, Event, MediaHost, MediaUnavailable, Ports, RecordingKey, Requester,
+    StreamKey,
 };
 use hap_proto::{CharId, ConnId, Status, Value};
 
@@ -75,6 +77,25 @@ impl MediaHost for Media {
         self.calls
             .push(format!("close {}/{}", key.slot, key.serial));
     }
+    fn open_data_stream(
+        &mut self,
+        _: ConnId,
+        _: &[u8; 32],
+        _: &[u8; 32],
+        _: &[u8; 32],
+    ) -> Result<u16, MediaUnavailable> {
+        Err(MediaUnavailable)
+    }
+    fn start_recording(
+        &mut self,
+        _: RecordingKey,
+        _: &SelectedRecording,
+        _: bool,
+    ) -> Result<(), MediaUnavailable> {
+        Err(MediaUnavailable)
+    }
+    fn finish_recording(&mut self, _: RecordingKey) {}
+    fn stop_recording(&mut self, _: RecordingKey) {}
 }
 
 struct Bench {
@@ -97,6 +118,12 @@ fn description() -> Description {
         audio: SupportedAudio::opus(),
         rtp: SupportedRtp::default(),
         speaker: true,
+        recording: None,
+        motion: false,
+        occupancy: false,
+        doorbell: false,
+        privacy_switch: false,
+        motion_hold: MOTION_HOLD,
     }
 }
 
@@ -105,6 +132,8 @@ fn phone(conn: u64) -> Requester<'static> {
         conn: ConnId(conn),
         controller: Some("phone"),
         local: LOCAL,
+        admin: true,
+        shared_secret: None,
     }
 }
 
@@ -370,6 +399,8 @@ fn another_controllers_stream_cannot_be_ended() {
         conn: ConnId(2),
         controller: Some("other"),
         local: LOCAL,
+        admin: false,
+        shared_secret: None,
     };
     assert_eq!(
         b.select(0, &control(7, StreamCommand::End), other),
@@ -427,10 +458,10 @@ fn active_off_ends_and_gates_and_persists() {
         origin: Some(ConnId(2)),
     };
     assert!(events.contains(&active), "{events:?}");
-    assert_eq!(b.camera.snapshot_allowed(), Ok(()));
+    assert_eq!(b.camera.snapshot_allowed(Some(0)), Ok(()));
     b.write(C::Active.id(1), Value::UInt(0), phone(2)).unwrap();
     assert_eq!(
-        b.camera.snapshot_allowed(),
+        b.camera.snapshot_allowed(Some(0)),
         Err(Status::NotAllowedInCurrentState)
     );
     let again = Camera::new(&description(), b.camera.state().clone());

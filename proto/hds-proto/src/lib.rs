@@ -43,8 +43,6 @@ mod pending;
 mod requests;
 mod status;
 pub mod value;
-#[cfg(test)]
-mod vectors;
 
 pub use connection::{Connection, HELLO_TIMEOUT, MAX_FIRST_PAYLOAD, MAX_STREAMS};
 pub use data_send::{CHUNK, DataEvent, DataType, Open, OpenRequest, Packet, Piece, StreamKind};

@@ -9,13 +9,13 @@ mod setup_endpoints;
 mod supported;
 mod types;
 
+pub use crate::tlv::DecodeError;
 pub use selected::{SelectedStreamConfiguration, VideoChange};
 pub use setup_endpoints::{
     Endpoint, SetupEndpointsAnswer, SetupEndpointsRequest, SetupEndpointsResponse, SetupStatus,
 };
 pub use supported::{SupportedAudio, SupportedRtp, SupportedVideo};
 pub use types::{
-    AudioCodec, AudioSelection, DecodeError, H264Level, H264Profile, RtpParameters, SampleRate,
-    SessionId, SrtpParameters, SrtpSuite, StreamCommand, StreamingStatus, VideoAttributes,
-    VideoSelection,
+    AudioCodec, AudioSelection, H264Level, H264Profile, RtpParameters, SampleRate, SessionId,
+    SrtpParameters, SrtpSuite, StreamCommand, StreamingStatus, VideoAttributes, VideoSelection,
 };

@@ -3,9 +3,10 @@
 use hap_tlv8::{Tlv, Writer};
 
 use super::types::{
-    AudioCodec, AudioSelection, DecodeError, H264Level, H264Profile, RtpParameters, SampleRate,
-    SessionId, StreamCommand, VideoAttributes, VideoSelection, interval, narrow,
+    AudioCodec, AudioSelection, H264Level, H264Profile, RtpParameters, SampleRate, SessionId,
+    StreamCommand, VideoAttributes, VideoSelection, interval,
 };
+use crate::tlv::{DecodeError, narrow};
 
 /// What a reconfiguration changes; whatever is absent stays as it was.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use hap_tlv8::{Tlv, Writer};
 
-use super::types::{DecodeError, SessionId, SrtpParameters, narrow};
+use super::types::{SessionId, SrtpParameters};
+use crate::tlv::{DecodeError, narrow};
 
 /// An IP address with one UDP port per medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

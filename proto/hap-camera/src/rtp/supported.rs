@@ -3,9 +3,7 @@
 use hap_tlv8::Writer;
 
 use super::types::{AudioCodec, H264Level, H264Profile, SampleRate, SrtpSuite, VideoAttributes};
-
-/// Separates repeated items inside a characteristic's TLV; some controllers insist on it.
-const SIBLING: u8 = 0x00;
+use crate::tlv::each;
 
 /// Supported Video Stream Configuration, 114.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,15 +132,5 @@ impl SupportedRtp {
             w.u8(2, suite.to_wire());
         });
         w.into_vec()
-    }
-}
-
-/// Writes `items` with the separator between them.
-fn each<T>(w: &mut Writer, items: &[T], mut write: impl FnMut(&mut Writer, &T)) {
-    for (n, item) in items.iter().enumerate() {
-        if n > 0 {
-            w.separator(SIBLING);
-        }
-        write(w, item);
     }
 }

@@ -3,76 +3,10 @@
 use hap_tlv8::{Tlv, Writer};
 use zeroize::Zeroizing;
 
+use crate::tlv::{DecodeError, narrow, wire_enum};
+
 /// Identifies one stream session; chosen by the controller (HAP R1 §8.75).
 pub type SessionId = [u8; 16];
-
-/// Why a camera TLV was not understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// The TLV8 layer found a malformed, missing or mis-sized item.
-    #[error("malformed TLV8: {0}")]
-    Tlv(#[from] hap_tlv8::Error),
-    /// A member has a value that the specification does not know.
-    #[error("{field} has the unknown value {value}")]
-    Unknown {
-        /// Which member.
-        field: &'static str,
-        /// What was found.
-        value: u64,
-    },
-    /// A member is outside of what can be served.
-    #[error("{field} is out of range: {value}")]
-    OutOfRange {
-        /// Which member.
-        field: &'static str,
-        /// What was found.
-        value: u64,
-    },
-    /// An address that is not the text of an IP address of the announced family.
-    #[error("the controller's address is not an IP address of the announced family")]
-    Address,
-    /// An SRTP key or salt whose length does not fit its suite.
-    #[error("SRTP {field} of {actual} bytes, {expected} expected")]
-    KeyLength {
-        /// `key` or `salt`.
-        field: &'static str,
-        /// Bytes that the suite needs.
-        expected: usize,
-        /// Bytes found.
-        actual: usize,
-    },
-}
-
-/// Turns `value` into a narrower integer, or says which field did not fit.
-pub(super) fn narrow<T: TryFrom<u64>>(field: &'static str, value: u64) -> Result<T, DecodeError> {
-    T::try_from(value).map_err(|_| DecodeError::OutOfRange { field, value })
-}
-
-macro_rules! wire_enum {
-    ($(#[$doc:meta])* $name:ident : $field:literal { $($(#[$vdoc:meta])* $variant:ident = $value:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant = $value),+ }
-
-        impl $name {
-            /// The value on the wire.
-            #[must_use]
-            pub const fn to_wire(self) -> u8 { self as u8 }
-
-            /// Reads the value on the wire.
-            ///
-            /// # Errors
-            /// [`DecodeError::Unknown`] for a value that the specification does not list.
-            pub const fn from_wire(value: u64) -> Result<Self, DecodeError> {
-                match value {
-                    $($value => Ok(Self::$variant),)+
-                    _ => Err(DecodeError::Unknown { field: $field, value }),
-                }
-            }
-        }
-    };
-}
 
 wire_enum! {
     /// SRTP crypto suites (HAP R1 §8.75).
@@ -273,7 +207,7 @@ impl VideoAttributes {
         Self { width, height, fps }
     }
 
-    pub(super) fn decode(tlv: &Tlv) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(tlv: &Tlv) -> Result<Self, DecodeError> {
         let attributes = Self {
             width: narrow("width", tlv.uint(1)?)?,
             height: narrow("height", tlv.uint(2)?)?,
@@ -300,7 +234,7 @@ impl VideoAttributes {
         Ok(self)
     }
 
-    pub(super) fn encode(self, w: &mut Writer) {
+    pub(crate) fn encode(self, w: &mut Writer) {
         w.u16(1, self.width).u16(2, self.height).u8(3, self.fps);
     }
 }
