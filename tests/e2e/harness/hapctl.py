@@ -12,9 +12,12 @@ class Hapctl:
         """`wrap` makes another command line of it."""
         self.store, self.log, self.wrap = folder / "store", folder / "hapctl.log", wrap
 
+    def command(self, *arguments):
+        return self.wrap(str(paths.HAPCTL), "--store", str(self.store), *arguments)
+
     async def __call__(self, *arguments, check=True, timeout=60):
         process = await asyncio.create_subprocess_exec(
-            *self.wrap(str(paths.HAPCTL), "--store", str(self.store), *arguments), stdin=asyncio.subprocess.DEVNULL,
+            *self.command(*arguments), stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "RUST_LOG": "debug"})
         out, error = await asyncio.wait_for(process.communicate(), timeout)
         with self.log.open("ab") as log:

@@ -131,6 +131,11 @@ class Hapd:
         return subprocess.run(self._command(*arguments), env=self.env, timeout=timeout,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
+    def trigger(self, camera, *what):
+        done = self.command("trigger", camera, *what)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def pairing_info(self):
         """The cameras by name; remembers their setup codes as secrets."""
         done = self.command("pairing-info", "--json")

@@ -67,10 +67,10 @@ def beeps(media, clock, packet_ms, path):
     samples.frombytes(done.stdout)
     wall, size = _wall(media, clock), 48 * packet_ms
     assert abs(len(samples) - size * len(media.packets)) <= size, "every packet was decoded"
-    return [wall(media.packets[at // size]) + at % size / 48000 for at in _onsets(samples)]
+    return [wall(media.packets[at // size]) + at % size / 48000 for at in onsets(samples)]
 
 
-def _onsets(samples):
+def onsets(samples):
     """Where a millisecond is loud after 200 quiet ones."""
     loud = max(map(abs, samples)) / 4
     found, quiet = [], 0
