@@ -30,3 +30,15 @@ python_peers() {
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$ROOT/tests/e2e/requirements.txt" || return
     cp "$ROOT/tests/e2e/requirements.txt" "$stamp"
 }
+
+# HAP-NodeJS in the versions of its lock file, made anew when that changes.
+node_peers() {
+    local dir="$CACHE/hap-nodejs" from="$ROOT/tests/hap-nodejs"
+    cmp -s "$from/package-lock.json" "$dir/installed" && return
+    has npm || return
+    say "installing HAP-NodeJS"
+    rm -rf "$dir"
+    mkdir -p "$dir" && cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$dir" || return
+    npm ci --prefix "$dir" --silent >&2 || return
+    cp "$from/package-lock.json" "$dir/installed"
+}
