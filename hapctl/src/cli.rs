@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    accessories, discover, get, identify, identity, pair, pairings, put, snapshot, unpair, view,
-    watch,
+    accessories, clip, discover, get, hub, identify, identity, pair, pairings, put, snapshot,
+    unpair, view, watch,
 };
 use crate::failure::{Failure, Kind, Result};
 use crate::store::Store;
@@ -20,6 +20,7 @@ Examples:
   hapctl get garden streaming-status
   hapctl snapshot garden --size 640x360 --output garden.jpg
   hapctl view garden --seconds 10 --video garden.h264 --audio garden.ogg
+  hapctl hub garden --clips clips --count 1
 
 Exit codes:
   0 done · 1 other failure · 2 wrong usage · 3 accessory does not answer · 4 not authenticated
@@ -92,6 +93,10 @@ pub enum Command {
     Snapshot(snapshot::Snapshot),
     /// Watch live: receive, check and store video and sound.
     View(Box<view::View>),
+    /// Play the home hub: arm a camera, pull recordings, check and keep them.
+    Hub(Box<hub::Hub>),
+    /// Open sealed clips, or check clips.
+    Clip(clip::Clip),
     /// Ask the accessory to show which one it is.
     Identify(identify::Identify),
     /// List, add and remove the accessory's controllers.

@@ -13,6 +13,7 @@ use hap_crypto::{
     PairVerifyStep,
 };
 use hap_transport::{HapConnection, HapResponse, SessionKeys, TransportError};
+use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::setup_code::SetupCode;
@@ -20,6 +21,11 @@ use crate::setup_code::SetupCode;
 pub(crate) const PAIRING_TLV8: &str = "application/pairing+tlv8";
 /// HAP R1 table 4-5 (TLV types): the error item.
 const TLV_ERROR: u8 = 0x07;
+/// As above: the public key.
+const TLV_PUBLIC_KEY: u8 = 0x03;
+
+/// The secret both ends of a verified connection share.
+pub(crate) type SharedSecret = Zeroizing<[u8; 32]>;
 
 /// Connects to the first of `addresses` that answers within `timeout`.
 ///
@@ -80,7 +86,9 @@ pub async fn pair_setup(
     }
 }
 
-/// Pair Verify M1–M4.
+/// Pair Verify M1–M4; also gives the shared secret, of which data streams make their keys.
+///
+/// `hap-crypto` keeps the secret to itself, so our half of the key agreement is made here.
 ///
 /// # Errors
 /// [`Kind::Authentication`] when the accessory does not know this controller, or is not the one
@@ -90,16 +98,27 @@ pub async fn pair_verify(
     pairing: &AccessoryPairing,
     controller: &ControllerKeypair,
     timeout: Duration,
-) -> Result<SessionKeys> {
-    let mut client = PairVerifyClient::new(controller, pairing);
+) -> Result<(SessionKeys, SharedSecret)> {
+    let mut ours = Zeroizing::new([0; 32]);
+    crate::random(ours.as_mut_slice())?;
+    let mut client = PairVerifyClient::new_with_ephemeral(controller, pairing, *ours);
     let mut request = client.start();
+    let mut shared = Zeroizing::new([0; 32]);
     loop {
         let reply = post(connection, "/pair-verify", &request, timeout).await?;
+        if let Some(theirs) = public_key(&reply) {
+            *shared = hap_crypto::x25519_shared(&ours, &theirs);
+        }
         match client.handle(&reply).map_err(unverified)? {
             PairVerifyStep::Send(next) => request = next,
-            PairVerifyStep::Done(keys) => return Ok(keys),
+            PairVerifyStep::Done(keys) => return Ok((keys, shared)),
         }
     }
+}
+
+fn public_key(reply: &[u8]) -> Option<[u8; 32]> {
+    let map = controller_tlv8::Tlv8Map::parse(reply).ok()?;
+    map.get(TLV_PUBLIC_KEY)?.try_into().ok()
 }
 
 fn unverified(e: hap_crypto::CryptoError) -> Failure {

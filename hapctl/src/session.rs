@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use hap_crypto::ControllerKeypair;
 use hap_transport::{EventNotification, HapResponse, SecureSession};
+use hds_proto::SessionKeys as DataStreamKeys;
 use serde_json::{Value as Json, json};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::address;
 use crate::admin::{self, Pairing};
 use crate::database::{CharId, Database};
 use crate::discovery;
 use crate::failure::{Failure, Kind, Result};
-use crate::pairing;
+use crate::pairing::{self, SharedSecret};
 use crate::status;
 use crate::store::{Record, Store};
 use crate::value;
@@ -89,6 +90,9 @@ pub struct Session {
     peer: SocketAddr,
     timeout: Duration,
     events: broadcast::Sender<Json>,
+    /// Its sender is dropped when the connection is over.
+    alive: watch::Receiver<()>,
+    shared: SharedSecret,
     /// A request was given up; its answer may still come and would be taken for the next one's.
     broken: AtomicBool,
 }
@@ -128,8 +132,8 @@ impl Session {
     ) -> Result<Self> {
         let (mut connection, peer) = pairing::connect(addresses, timeout).await?;
         let keys = pairing::pair_verify(&mut connection, &record.pairing, controller, timeout);
-        let keys = keys.await.map_err(|e| e.context("Pair Verify"))?;
-        Ok(Self::start(connection.upgrade(keys), peer, timeout))
+        let (keys, shared) = keys.await.map_err(|e| e.context("Pair Verify"))?;
+        Ok(Self::start(connection.upgrade(keys), shared, peer, timeout))
     }
 
     async fn find(
@@ -152,14 +156,22 @@ impl Session {
         Ok(session)
     }
 
-    fn start(secure: SecureSession, peer: SocketAddr, timeout: Duration) -> Self {
+    fn start(
+        secure: SecureSession,
+        shared: SharedSecret,
+        peer: SocketAddr,
+        timeout: Duration,
+    ) -> Self {
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
-        tokio::spawn(forward_events(secure.events(), events.clone()));
+        let (living, alive) = watch::channel(());
+        tokio::spawn(forward_events(secure.events(), events.clone(), living));
         Self {
             secure,
             peer,
             timeout,
             events,
+            alive,
+            shared,
             broken: AtomicBool::new(false),
         }
     }
@@ -174,6 +186,18 @@ impl Session {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Json> {
         self.events.subscribe()
+    }
+
+    /// Waits until the accessory closes the connection.
+    pub async fn closed(&self) {
+        let mut alive = self.alive.clone();
+        while alive.changed().await.is_ok() {}
+    }
+
+    /// The keys of a data stream that is set up on this connection.
+    #[must_use]
+    pub fn data_stream_keys(&self, ours: &[u8; 32], theirs: &[u8; 32]) -> DataStreamKeys {
+        DataStreamKeys::derive(&self.shared, ours, theirs)
     }
 
     async fn request(
@@ -368,7 +392,11 @@ impl Session {
 }
 
 /// Keeps the transport's small event channel empty: it stops reading the socket when that is full.
-async fn forward_events(mut from: mpsc::Receiver<EventNotification>, to: broadcast::Sender<Json>) {
+async fn forward_events(
+    mut from: mpsc::Receiver<EventNotification>,
+    to: broadcast::Sender<Json>,
+    _living: watch::Sender<()>,
+) {
     while let Some(event) = from.recv().await {
         match serde_json::from_slice(&event.body) {
             // Nobody listening is fine.

@@ -317,7 +317,7 @@ fn place(temporary: &Path, path: &Path, overwrite: Overwrite) -> io::Result<bool
     }
 }
 
-fn sync_dir(dir: &Path) -> Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
     File::open(dir)
         .and_then(|d| d.sync_all())
         .map_err(|e| unwritable(dir, &e))
@@ -338,7 +338,7 @@ fn damaged(path: &Path, why: &str) -> Failure {
 }
 
 /// A random version-4 UUID in upper case, as Apple's controllers name themselves.
-fn random_uuid() -> Result<String> {
+pub(crate) fn random_uuid() -> Result<String> {
     let mut b = [0u8; 16];
     crate::random(&mut b)?;
     b[6] = (b[6] & 0x0F) | 0x40;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::events::{Change, Kind};
+
 /// Any GStreamer pipeline becomes a HomeKit camera.
 #[derive(Debug, Parser)]
 #[command(
@@ -14,7 +16,8 @@ use clap::{Parser, Subcommand};
         hapd run                          a test picture with sound: pair with the code it prints\n  \
         hapd run --config my.toml         the cameras of a config file\n  \
         hapd check my.toml                every mistake in a config file, with its line\n  \
-        hapd pairing-info                 setup code and QR code of every camera, again\n\n\
+        hapd pairing-info                 setup code and QR code of every camera, again\n  \
+        hapd trigger \"Front Door\" ring    somebody rings, as the running hapd sees it\n\n\
         A config file:\n  \
         [[camera]]\n  \
         name = \"Front Door\"\n  \
@@ -40,6 +43,9 @@ pub enum Command {
         /// The cameras; without it, one test picture with sound.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Take lines such as "Front Door motion on" or "Front Door ring" from standard input.
+        #[arg(long)]
+        stdin_triggers: bool,
     },
     /// Explain every mistake in a config file.
     Check {
@@ -51,6 +57,15 @@ pub enum Command {
         /// Print a JSON list of {name, device_id, port, category, setup_code, setup_uri, paired}.
         #[arg(long)]
         json: bool,
+    },
+    /// Tell the running hapd that something happened at a camera.
+    Trigger {
+        /// Name or id of the camera.
+        camera: String,
+        /// What happened.
+        kind: Kind,
+        /// How it changed; a ring needs none.
+        change: Option<Change>,
     },
     /// Remove all pairings, so that a camera can be added to another home. Keeps its identity and setup code.
     Unpair {

@@ -1,5 +1,6 @@
 //! Commands to the running daemon: a Unix socket in the state directory, one JSON object per line each way.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tracing::warn;
 
 use crate::accessory::AccessoryHandle;
+use crate::events::{Cameras, Change, Kind, Signal};
 use crate::state::StateDir;
 
 /// Most bytes of one request.
@@ -24,6 +26,15 @@ pub enum Request {
         /// Name or id.
         camera: Option<String>,
     },
+    /// Tell a camera that something happened.
+    Trigger {
+        /// Name or id.
+        camera: String,
+        /// What happened.
+        kind: Kind,
+        /// How it changed.
+        change: Option<Change>,
+    },
 }
 
 /// What the daemon answers.
@@ -33,6 +44,15 @@ pub struct Reply {
     pub done: Vec<String>,
     /// Why nothing was done.
     pub error: Option<String>,
+}
+
+impl Reply {
+    fn refused(reason: impl ToString) -> Self {
+        Self {
+            done: Vec::new(),
+            error: Some(reason.to_string()),
+        }
+    }
 }
 
 /// The listening socket; it goes away with this.
@@ -52,7 +72,11 @@ impl Drop for Control {
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub fn serve(state: &StateDir, cameras: Vec<AccessoryHandle>) -> anyhow::Result<Control> {
+pub fn serve(
+    state: &StateDir,
+    cameras: Vec<AccessoryHandle>,
+    targets: Cameras,
+) -> anyhow::Result<Control> {
     let path = state.control_socket();
     // The state directory is locked by this process: what is there belongs to a daemon that was killed.
     let _ = std::fs::remove_file(&path);
@@ -61,9 +85,9 @@ pub fn serve(state: &StateDir, cameras: Vec<AccessoryHandle>) -> anyhow::Result<
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     let task = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let cameras = cameras.clone();
+            let (cameras, targets) = (cameras.clone(), targets.clone());
             tokio::spawn(async move {
-                if let Err(error) = answer(stream, &cameras).await {
+                if let Err(error) = answer(stream, &cameras, &targets).await {
                     warn!(%error, "control connection failed");
                 }
             });
@@ -72,7 +96,11 @@ pub fn serve(state: &StateDir, cameras: Vec<AccessoryHandle>) -> anyhow::Result<
     Ok(Control { path, task })
 }
 
-async fn answer(stream: UnixStream, cameras: &[AccessoryHandle]) -> anyhow::Result<()> {
+async fn answer(
+    stream: UnixStream,
+    cameras: &[AccessoryHandle],
+    targets: &Cameras,
+) -> anyhow::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read.take(MAX_REQUEST))
@@ -80,15 +108,34 @@ async fn answer(stream: UnixStream, cameras: &[AccessoryHandle]) -> anyhow::Resu
         .await?;
     let reply = match serde_json::from_str(&line) {
         Ok(Request::Unpair { camera }) => unpair(cameras, camera.as_deref()).await,
-        Err(e) => Reply {
-            done: Vec::new(),
-            error: Some(format!("not understood: {e}")),
-        },
+        Ok(Request::Trigger {
+            camera,
+            kind,
+            change,
+        }) => trigger(targets, &camera, kind, change),
+        Err(e) => Reply::refused(format!("not understood: {e}")),
     };
     write
         .write_all(format!("{}\n", serde_json::to_string(&reply)?).as_bytes())
         .await?;
     Ok(())
+}
+
+fn trigger(targets: &Cameras, camera: &str, kind: Kind, change: Option<Change>) -> Reply {
+    let signal = match Signal::new(kind, change) {
+        Ok(signal) => signal,
+        Err(reason) => return Reply::refused(reason),
+    };
+    let told = targets
+        .find(camera)
+        .and_then(|target| target.tell(signal, "command").map(|()| target));
+    match told {
+        Ok(target) => Reply {
+            done: vec![format!("{}: {signal}", target.name())],
+            error: None,
+        },
+        Err(refused) => Reply::refused(refused),
+    }
 }
 
 async fn unpair(cameras: &[AccessoryHandle], which: Option<&str>) -> Reply {
@@ -98,13 +145,10 @@ async fn unpair(cameras: &[AccessoryHandle], which: Option<&str>) -> Reply {
         .collect();
     if chosen.is_empty() {
         let names: Vec<_> = cameras.iter().map(|c| c.name.as_str()).collect();
-        return Reply {
-            done: Vec::new(),
-            error: Some(format!(
-                "there is no such camera; there are: {}",
-                names.join(", ")
-            )),
-        };
+        return Reply::refused(format!(
+            "there is no such camera; there are: {}",
+            names.join(", ")
+        ));
     }
     let mut done = Vec::new();
     for camera in chosen {
@@ -124,10 +168,15 @@ async fn unpair(cameras: &[AccessoryHandle], which: Option<&str>) -> Reply {
 /// Asks the running daemon; `None` when none runs.
 ///
 /// # Errors
-/// When it runs and does not answer.
+/// When it runs and may not be asked, or does not answer.
 pub async fn ask(state: &StateDir, request: &Request) -> anyhow::Result<Option<Reply>> {
-    let Ok(mut stream) = UnixStream::connect(state.control_socket()).await else {
-        return Ok(None);
+    let path = state.control_socket();
+    let mut stream = match UnixStream::connect(&path).await {
+        Ok(stream) => stream,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(e).with_context(|| path.display().to_string()),
     };
     stream
         .write_all(format!("{}\n", serde_json::to_string(request)?).as_bytes())

@@ -42,21 +42,36 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
     let state_dir = cli.state_dir.unwrap_or_else(StateDir::default_path);
     let state = || StateDir::open(&state_dir).map_err(anyhow::Error::from);
     match cli.command {
-        Command::Run { config } => serve(config.as_deref(), state()?),
+        Command::Run {
+            config,
+            stdin_triggers,
+        } => serve(config.as_deref(), state()?, stdin_triggers),
         Command::Check { file } => check(&file),
         Command::PairingInfo { json } => pairing_info(&state()?, json),
+        Command::Trigger {
+            camera,
+            kind,
+            change,
+        } => trigger(
+            &state()?,
+            &Request::Trigger {
+                camera,
+                kind,
+                change,
+            },
+        ),
         Command::Unpair { camera } => unpair(&state()?, camera),
         Command::Reset { camera, yes } => reset(&state()?, camera.as_deref(), yes),
     }
 }
 
-fn serve(config: Option<&Path>, state: StateDir) -> anyhow::Result<()> {
+fn serve(config: Option<&Path>, state: StateDir, stdin_triggers: bool) -> anyhow::Result<()> {
     let config = match config {
         Some(path) => Config::read(path)?,
         None => Config::test_pattern(),
     };
     gst::init().context("GStreamer cannot be started")?;
-    runtime()?.block_on(run(&config, state))
+    runtime()?.block_on(run(&config, state, stdin_triggers))
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -90,15 +105,34 @@ fn pairing_info(state: &StateDir, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Asks the running daemon and prints what it did; false when none runs.
+fn ask(state: &StateDir, request: &Request) -> anyhow::Result<bool> {
+    let Some(reply) = runtime()?.block_on(control::ask(state, request))? else {
+        return Ok(false);
+    };
+    if let Some(error) = reply.error {
+        bail!("{error}");
+    }
+    reply.done.iter().for_each(|line| println!("{line}"));
+    Ok(true)
+}
+
+fn trigger(state: &StateDir, request: &Request) -> anyhow::Result<()> {
+    if ask(state, request)? {
+        return Ok(());
+    }
+    let path = state.control_socket();
+    bail!(
+        "no hapd runs with this state directory: nobody listens on {}",
+        path.display()
+    )
+}
+
 fn unpair(state: &StateDir, camera: Option<String>) -> anyhow::Result<()> {
     let request = Request::Unpair {
         camera: camera.clone(),
     };
-    if let Some(reply) = runtime()?.block_on(control::ask(state, &request))? {
-        if let Some(error) = reply.error {
-            bail!("{error}");
-        }
-        reply.done.iter().for_each(|line| println!("{line}"));
+    if ask(state, &request)? {
         return Ok(());
     }
     let _lock = state.lock()?;

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use crate::accessory::{Accessory, AccessoryHandle, Interfaces, Setup, bind};
 use crate::config::{CameraConfig, Config};
 use crate::control;
+use crate::events::{Cameras, Sources, Target};
 use crate::mdns::Responder;
 use crate::media;
 use crate::pairing_info::PairingInfo;
@@ -22,12 +23,13 @@ use crate::state::{CameraRecord, StateDir};
 const CATEGORY_CAMERA: u8 = 17;
 const CATEGORY_DOORBELL: u8 = 18;
 
-/// Serves `config` until SIGINT or SIGTERM.
+/// Serves `config` until SIGINT or SIGTERM; with `stdin_triggers`, lines on standard input are triggers.
 ///
 /// # Errors
 /// When a camera cannot be put up; nothing is left running then.
-pub async fn run(config: &Config, state: StateDir) -> anyhow::Result<()> {
+pub async fn run(config: &Config, state: StateDir, stdin_triggers: bool) -> anyhow::Result<()> {
     let _lock = state.lock()?;
+    let sources = Sources::bind(config, stdin_triggers)?;
     let mut prepared = Vec::new();
     for camera in &config.cameras {
         prepared.push((camera, load(camera, &state)?));
@@ -44,8 +46,10 @@ pub async fn run(config: &Config, state: StateDir) -> anyhow::Result<()> {
         .collect();
     info!("ready: {}", ports.join(", "));
     show_codes(&state, &up)?;
-    let _control = control::serve(&state, up.clone())
+    let targets = targets(config, &up);
+    let _control = control::serve(&state, up.clone(), targets.clone())
         .inspect_err(|error| warn!("no commands to the running daemon: {error:#}"));
+    let sources = sources.start(config, &targets);
     let watchers: Vec<_> = up
         .iter()
         .map(|a| tokio::spawn(report(a.name.clone(), a.media.clone())))
@@ -54,11 +58,18 @@ pub async fn run(config: &Config, state: StateDir) -> anyhow::Result<()> {
     until_told_to_stop().await?;
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
     watchers.iter().for_each(tokio::task::JoinHandle::abort);
+    sources.shutdown().await;
     for accessory in &up {
         accessory.shutdown().await;
     }
     mdns.shutdown().await;
     Ok(())
+}
+
+/// The cameras for those who tell them what happens.
+fn targets(config: &Config, up: &[AccessoryHandle]) -> Cameras {
+    let both = config.cameras.iter().zip(up);
+    Cameras::new(both.map(|(camera, up)| Target::new(camera, up)).collect())
 }
 
 /// The camera's state, made now if there is none. A broken file stops the start before anything is up.

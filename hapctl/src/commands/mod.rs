@@ -1,8 +1,10 @@
 //! One file per command.
 
 pub mod accessories;
+pub mod clip;
 pub mod discover;
 pub mod get;
+pub mod hub;
 pub mod identify;
 pub mod identity;
 pub mod pair;
@@ -38,6 +40,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Watch(c) => c.run(global).await,
         Command::Snapshot(c) => c.run(global).await,
         Command::View(c) => c.run(global).await,
+        Command::Hub(c) => c.run(global).await,
+        Command::Clip(c) => c.run(global),
         Command::Identify(c) => c.run(global).await,
         Command::Pairings(c) => c.run(global).await,
         Command::Identity(c) => c.run(global),

@@ -88,6 +88,11 @@ impl AccessoryHandle {
         self.triggers.put(trigger);
     }
 
+    /// Where its triggers go.
+    pub(crate) fn inbox(&self) -> Arc<Inbox> {
+        self.triggers.clone()
+    }
+
     /// Removes every pairing; returns how many there were.
     ///
     /// # Errors

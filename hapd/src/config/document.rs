@@ -1,20 +1,20 @@
 //! Walks the TOML document, so that one run names every mistake with its line.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use hap_camera::services::MOTION_HOLD;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::fields::{Fields, known_keys};
 use super::mistake::{Collector, Mistakes};
-use super::{CameraConfig, Config, Security, name, slug, source};
+use super::{CameraConfig, Config, Security, events, name, slug, source};
 use crate::media::{
     CameraSource, Passthrough, RecordingCodec, RtspTransport, Secret, Source, Talkback,
 };
 
-const TOP: &[&str] = &["hapd", "camera"];
-const HAPD: &[&str] = &["interfaces"];
+const TOP: &[&str] = &["hapd", "mqtt", "camera"];
+const HAPD: &[&str] = &["interfaces", "http", "http_token"];
 const CAMERA: &[&str] = &[
     "name",
     "id",
@@ -35,6 +35,8 @@ const CAMERA: &[&str] = &[
     "doorbell",
     "occupancy",
     "privacy_switch",
+    "mqtt",
+    "onvif",
     "encoder",
     "rtsp_transport",
     "manufacturer",
@@ -75,9 +77,13 @@ fn top(document: &DeTable<'_>, mistakes: &mut Collector<'_>) -> Config {
             ),
         }
     }
+    let events = events::sources(document, mistakes);
+    let cameras = cameras(document, mistakes);
+    events::check(&events, &cameras, document, mistakes);
     Config {
         interfaces,
-        cameras: cameras(document, mistakes),
+        events,
+        cameras,
     }
 }
 
@@ -189,7 +195,10 @@ fn camera(f: &mut Fields<'_, '_, '_>) -> Option<CameraConfig> {
             "an id is made of lower-case letters, digits and dashes",
         );
     }
+    let media = media(f, &name);
+    let security = security(f);
     Some(CameraConfig {
+        events: events::camera(f, &security, media.as_ref().map(|m| &m.source)),
         port: f.integer("port", 0, 65535).unwrap_or(0),
         max_streams: f
             .integer("max_streams", 1, hap_camera::services::MAX_STREAMS.into())
@@ -200,8 +209,8 @@ fn camera(f: &mut Fields<'_, '_, '_>) -> Option<CameraConfig> {
             .unwrap_or_else(|| "gst-plugin-homekit".into()),
         model: f.text("model").unwrap_or_else(|| "hapd camera".into()),
         serial_number: f.text("serial_number"),
-        security: security(f),
-        media: media(f, &name)?,
+        security,
+        media: media?,
         id,
         name,
     })
@@ -326,163 +335,6 @@ fn talkback(f: &mut Fields<'_, '_, '_>) -> Talkback {
             Talkback::default()
         }
     }
-}
-
-/// The fields of one table; a wrong one is noted and then counts as absent.
-struct Fields<'a, 'd, 'm> {
-    table: &'a DeTable<'d>,
-    whole: Range<usize>,
-    mistakes: &'a mut Collector<'m>,
-}
-
-impl Fields<'_, '_, '_> {
-    fn complain(&mut self, key: &str, reason: impl Into<String>) {
-        let at = self
-            .table
-            .get(key)
-            .map_or(self.whole.start, |v| v.span().start);
-        self.mistakes.at(at, reason);
-    }
-
-    fn required(&mut self, key: &str, example: &str) -> Option<String> {
-        if !self.table.contains_key(key) {
-            self.mistakes.at(
-                self.whole.start,
-                format!("this camera has no {key}; add for example {example}"),
-            );
-        }
-        self.string(key)
-    }
-
-    fn string(&mut self, key: &str) -> Option<String> {
-        let value = self.table.get(key)?;
-        let text = value.get_ref().as_str().map(str::to_owned);
-        if text.is_none() {
-            self.complain(
-                key,
-                format!(
-                    "{key} is a text in quotes, not {}",
-                    value.get_ref().type_str()
-                ),
-            );
-        }
-        text
-    }
-
-    /// A text that is not empty.
-    fn text(&mut self, key: &str) -> Option<String> {
-        let text = self.string(key)?;
-        if text.is_empty() || text.len() > 512 {
-            self.complain(
-                key,
-                format!("{key} has 1 to 512 characters; leave it out for the default"),
-            );
-            return None;
-        }
-        Some(text)
-    }
-
-    fn boolean(&mut self, key: &str) -> Option<bool> {
-        let value = self.table.get(key)?;
-        let flag = value.get_ref().as_bool();
-        if flag.is_none() {
-            self.complain(
-                key,
-                format!("{key} is true or false, not {}", value.get_ref().type_str()),
-            );
-        }
-        flag
-    }
-
-    fn integer<T: TryFrom<i64>>(&mut self, key: &str, least: i64, most: i64) -> Option<T> {
-        let value = self.table.get(key)?.get_ref();
-        let number = value
-            .as_integer()
-            .and_then(|i| i64::from_str_radix(i.as_str(), i.radix()).ok());
-        match number
-            .filter(|n| (least..=most).contains(n))
-            .and_then(|n| T::try_from(n).ok())
-        {
-            Some(number) => Some(number),
-            None => {
-                self.complain(
-                    key,
-                    format!("{key} is a whole number from {least} to {most}"),
-                );
-                None
-            }
-        }
-    }
-
-    fn size(&mut self, key: &str) -> Option<(u16, u16)> {
-        let text = self.string(key)?;
-        let parsed = text
-            .split_once('x')
-            .and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
-        match parsed.filter(|(w, h)| (16..=8192u16).contains(w) && (16..=8192u16).contains(h)) {
-            Some(size) => Some(size),
-            None => {
-                self.complain(key, format!("{key} is a size such as \"1280x720\""));
-                None
-            }
-        }
-    }
-
-    fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
-        let text = self.string(key)?;
-        let found = choices
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, value)| *value);
-        if found.is_none() {
-            let names: Vec<_> = choices
-                .iter()
-                .map(|(name, _)| format!("{name:?}"))
-                .collect();
-            self.complain(key, format!("{key} is one of {}", names.join(", ")));
-        }
-        found
-    }
-}
-
-fn known_keys(table: &DeTable<'_>, known: &[&str], place: &str, mistakes: &mut Collector<'_>) {
-    for key in table.keys() {
-        let name = key.get_ref().as_ref();
-        if known.contains(&name) {
-            continue;
-        }
-        let hint = match nearest(name, known) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!("known are {}", known.join(", ")),
-        };
-        mistakes.at(
-            key.span().start,
-            format!("{place} has no key {name:?}; {hint}"),
-        );
-    }
-}
-
-/// The known key that is at most two edits away.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let (near, distance) = known
-        .iter()
-        .map(|k| (*k, edits(name, k)))
-        .min_by_key(|(_, d)| *d)?;
-    (distance <= 2).then_some(near)
-}
-
-/// Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

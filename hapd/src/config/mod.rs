@@ -1,6 +1,8 @@
 //! The config file: one TOML table per camera.
 
 mod document;
+mod events;
+mod fields;
 mod mistake;
 mod name;
 mod source;
@@ -11,6 +13,9 @@ use std::time::Duration;
 use crate::media::CameraSource;
 
 pub use document::parse;
+pub use events::{
+    BrokerConfig, CameraEvents, EventsConfig, HttpConfig, Listen, OnvifConfig, TopicRule,
+};
 pub use mistake::{Mistake, Mistakes};
 pub use name::slug;
 
@@ -19,6 +24,8 @@ pub use name::slug;
 pub struct Config {
     /// Interfaces to announce and accept on; empty means all.
     pub interfaces: Vec<String>,
+    /// Where triggers may come from, for all cameras.
+    pub events: EventsConfig,
     /// The cameras, in the order of the file.
     pub cameras: Vec<CameraConfig>,
 }
@@ -46,6 +53,8 @@ pub struct CameraConfig {
     pub media: CameraSource,
     /// Home's view of it beyond live view.
     pub security: Security,
+    /// Where this camera's triggers may come from.
+    pub events: CameraEvents,
 }
 
 /// What a camera offers beyond live view.

@@ -76,7 +76,7 @@ impl Inbox {
         }
     }
 
-    fn take_now(&self) -> Vec<Trigger> {
+    pub(super) fn take_now(&self) -> Vec<Trigger> {
         let mut waiting = self.waiting();
         let mut out = Vec::new();
         waiting.privacy.take(Trigger::Privacy, &mut out);

@@ -1,8 +1,28 @@
 //! How a running daemon learns that something moves, that somebody rings, is there, or wants privacy.
+//!
+//! ```text
+//! hapd trigger ─┐
+//! HTTP ─────────┤
+//! standard input┼─► Cameras ─► Target ─► Inbox ─► the camera's task
+//! MQTT ─────────┤
+//! ONVIF ────────┘
+//! ```
 
+mod backoff;
+pub(crate) mod cameras;
+mod http;
 mod inbox;
+mod mqtt;
+mod onvif;
+mod quiet;
+pub(crate) mod signal;
+mod sources;
+mod stdin;
 
+pub use cameras::{Cameras, Refused, Target};
 pub use inbox::Inbox;
+pub use signal::{Change, Kind, Signal};
+pub use sources::{Running, Sources};
 
 /// What happened at a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

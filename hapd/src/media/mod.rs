@@ -58,6 +58,7 @@ pub use record::{
 pub use running::live_pipelines;
 pub use session::{Session, SessionEvent, SessionStats};
 pub use snapshot::{Snapshot, SnapshotKind};
+pub(crate) use source::{RtspUrl, authority, unescaped};
 pub use srtp_sink::StreamStats;
 pub use status::{AudioInfo, State, Status, VideoInfo};
 pub use talkback::Loudness;

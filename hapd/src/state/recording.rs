@@ -89,3 +89,68 @@ impl TryFrom<&RecordingRecord> for RecordingState {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value as Json;
+
+    use super::*;
+    use crate::state::CameraRecord;
+
+    fn record() -> CameraRecord {
+        let mut next = 0;
+        let random = |out: &mut [u8]| {
+            next += 1;
+            out.fill(next);
+        };
+        CameraRecord::generate("Door", 18, random).0
+    }
+
+    fn json(record: &CameraRecord) -> Json {
+        serde_json::from_slice(&record.to_json()).unwrap()
+    }
+
+    fn load(json: &Json) -> Result<CameraRecord, String> {
+        CameraRecord::from_json(json.to_string().as_bytes())
+    }
+
+    #[test]
+    fn modes_and_selection_come_back() {
+        let mut before = record();
+        before.camera.operating_mode.camera_active = false;
+        before.camera.operating_mode.periodic_snapshots = false;
+        before.camera.recording = RecordingState {
+            active: true,
+            audio: true,
+            selected: Some(KeptSelection {
+                selected: vec![1, 2, 0xAB],
+                offered: vec![4; 200],
+            }),
+        };
+        let after = load(&json(&before)).unwrap();
+        assert_eq!(after.camera, before.camera);
+    }
+
+    #[test]
+    fn files_from_before_recordings_still_load() {
+        let mut old = json(&record());
+        let fields = old.as_object_mut().unwrap();
+        fields.insert("version".into(), 1.into());
+        assert!(fields.remove("operating_mode").is_some());
+        assert!(fields.remove("recording").is_some());
+        let loaded = load(&old).unwrap();
+        assert_eq!(loaded.camera.operating_mode, OperatingModeState::default());
+        assert_eq!(loaded.camera.recording, RecordingState::default());
+        assert_eq!(json(&loaded)["version"], 2);
+    }
+
+    #[test]
+    fn newer_and_damaged_files_do_not() {
+        let mut newer = json(&record());
+        newer["version"] = 3.into();
+        assert!(load(&newer).unwrap_err().contains("version 3"));
+        let mut damaged = json(&record());
+        damaged["recording"]["selected"] = serde_json::json!({"selected": "0g", "offered": ""});
+        assert!(load(&damaged).unwrap_err().contains("recording.selected"));
+    }
+}

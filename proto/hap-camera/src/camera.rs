@@ -16,7 +16,7 @@ use crate::data_stream::DataStreams;
 pub use crate::event::Event;
 use crate::media::MediaHost;
 use crate::operating_mode::OperatingMode;
-use crate::recording::{Armed, Management, Recorder};
+use crate::recording::{Armed, Management, Recorder, RecordingState};
 use crate::rtp::SrtpSuite;
 use crate::sensor::Sensor;
 use crate::services::{AID, Description, MAX_STREAMS, StreamCharacteristic, admin_only, iid};
@@ -63,7 +63,8 @@ pub struct Camera {
     occupancy: Option<Sensor>,
     doorbell: bool,
     privacy_switch: bool,
-    management: Result<Management, crate::recording::RecordingState>,
+    /// Where the camera does not record: what is kept for when it does again.
+    management: Result<Management, RecordingState>,
     recorder: Recorder,
     data_streams: DataStreams,
     /// What follows from the above, as it was told last.

@@ -16,13 +16,18 @@ pub struct OperatingModeState {
     pub periodic_snapshots: bool,
 }
 
+impl OperatingModeState {
+    /// Everything allowed.
+    const ON: Self = Self {
+        camera_active: true,
+        event_snapshots: true,
+        periodic_snapshots: true,
+    };
+}
+
 impl Default for OperatingModeState {
     fn default() -> Self {
-        Self {
-            camera_active: true,
-            event_snapshots: true,
-            periodic_snapshots: true,
-        }
+        Self::ON
     }
 }
 
@@ -64,11 +69,7 @@ impl OperatingMode {
         if self.present {
             self.stored
         } else {
-            OperatingModeState {
-                camera_active: true,
-                event_snapshots: true,
-                periodic_snapshots: true,
-            }
+            OperatingModeState::ON
         }
     }
 
@@ -91,13 +92,13 @@ impl OperatingMode {
     }
 
     pub(crate) const fn read(&self, which: u64) -> Result<Value, Status> {
-        Ok(match which {
-            iid::EVENT_SNAPSHOTS_ACTIVE => Value::UInt(self.stored.event_snapshots as u64),
-            iid::CAMERA_ACTIVE => Value::UInt(self.stored.camera_active as u64),
-            iid::PERIODIC_SNAPSHOTS_ACTIVE => Value::UInt(self.stored.periodic_snapshots as u64),
-            iid::MANUALLY_DISABLED => Value::Bool(self.manually_disabled),
+        let flag = match which {
+            iid::EVENT_SNAPSHOTS_ACTIVE => self.stored.event_snapshots,
+            iid::CAMERA_ACTIVE => self.stored.camera_active,
+            iid::PERIODIC_SNAPSHOTS_ACTIVE => self.stored.periodic_snapshots,
             _ => return Err(Status::NotFound),
-        })
+        };
+        Ok(Value::UInt(flag as u64))
     }
 
     /// Returns whether the value is another one now.

@@ -38,7 +38,7 @@ impl Sensor {
 
     fn hold_from(&mut self, now: Instant) {
         if self.enabled {
-            self.held_until = self.held_until.max(Some(now + self.hold));
+            self.held_until = Some(now + self.hold);
         }
     }
 

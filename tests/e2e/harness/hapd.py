@@ -30,8 +30,8 @@ def config(*cameras, interfaces=("lo",)):
 class Hapd:
     """`with Hapd(folder, config) as hapd:`; every start and stop may be repeated."""
 
-    def __init__(self, folder, config_text, env=None, service_manager=True):
-        """`service_manager`: wait for its READY=1; else for the first camera to answer."""
+    def __init__(self, folder, config_text, env=None, service_manager=True, stdin=False):
+        """`service_manager`: wait for its READY=1; else for the first camera to answer. `stdin`: it takes triggers there."""
         self.folder = pathlib.Path(folder)
         self.state = self.folder / "state"
         self.config = self.folder / "hapd.toml"
@@ -41,6 +41,7 @@ class Hapd:
         self.env = {**os.environ, **_ENVIRONMENT, **(env or {})}
         self.env.pop("JOURNAL_STREAM", None)
         self.service_manager = service_manager
+        self.stdin = stdin
         self.process = None
         self._notify = None
         self._notify_dir = None
@@ -59,8 +60,8 @@ class Hapd:
         manager = {"NOTIFY_SOCKET": self._notify.getsockname()} if self.service_manager else {}
         with self.log.open("ab") as log, self.out.open("ab") as out:
             self.process = subprocess.Popen(
-                self._command("run", "--config", str(self.config)),
-                stdin=subprocess.DEVNULL, stdout=out, stderr=log, env={**self.env, **manager})
+                self._command("run", "--config", str(self.config), *(["--stdin-triggers"] if self.stdin else [])),
+                stdin=subprocess.PIPE if self.stdin else subprocess.DEVNULL, stdout=out, stderr=log, env={**self.env, **manager})
         is_ready = self._is_ready if self.service_manager else self._answers
         try:
             await wait.until(is_ready, ready, lambda: f"hapd is not ready\n{self.tail()}", 0.005)

@@ -25,3 +25,4 @@ mod reason;
 mod url;
 
 pub(super) use actor::{Handle, spawn};
+pub(crate) use url::{RtspUrl, authority, unescaped};

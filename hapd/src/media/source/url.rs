@@ -9,15 +9,15 @@ const PROBE: Duration = Duration::from_secs(2);
 
 /// An RTSP URL without its credentials, and these.
 #[derive(PartialEq, Eq)]
-pub(super) struct RtspUrl {
-    pub(super) clean: String,
+pub(crate) struct RtspUrl {
+    pub(crate) clean: String,
     user: Option<String>,
     password: Option<String>,
 }
 
 impl RtspUrl {
     /// The last `@` of the authority divides, so that a password may hold that sign unescaped.
-    pub(super) fn split(url: &str) -> Self {
+    pub(crate) fn split(url: &str) -> Self {
         let (scheme, rest) = url.split_once("://").unwrap_or(("rtsp", url));
         let Some((user_info, host)) = rest
             .rsplit_once('@')
@@ -41,7 +41,7 @@ impl RtspUrl {
     }
 
     /// User name and password, unescaped.
-    pub(super) fn credentials(&self) -> (Option<String>, Option<String>) {
+    pub(crate) fn credentials(&self) -> (Option<String>, Option<String>) {
         (
             self.user.as_deref().map(unescaped),
             self.password.as_deref().map(unescaped),
@@ -49,7 +49,7 @@ impl RtspUrl {
     }
 
     /// User name and password in every form in which they might be told.
-    pub(super) fn secrets(&self) -> Vec<String> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
         let both = [&self.user, &self.password].into_iter().flatten();
         both.flat_map(|secret| [secret.clone(), unescaped(secret)])
             .collect()
@@ -84,22 +84,21 @@ impl RtspUrl {
         } else {
             554
         };
-        let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-        if let Some((host, port)) = authority
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once(']'))
-        {
-            return (
-                host,
-                port.strip_prefix(':')
-                    .and_then(|port| port.parse().ok())
-                    .unwrap_or(usual),
-            );
-        }
-        match authority.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().unwrap_or(usual)),
-            None => (authority, usual),
-        }
+        let (host, port) = authority(rest);
+        (host, port.unwrap_or(usual))
+    }
+}
+
+/// Host and port of what follows `scheme://` in a URL without credentials; an IPv6 address without its brackets.
+pub(crate) fn authority(rest: &str) -> (&str, Option<u16>) {
+    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+    let bracketed = authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'));
+    match (bracketed, authority.rsplit_once(':')) {
+        (Some((host, port)), _) => (host, port.strip_prefix(':').and_then(|p| p.parse().ok())),
+        (None, Some((host, port))) => (host, port.parse().ok()),
+        (None, None) => (authority, None),
     }
 }
 
@@ -115,7 +114,7 @@ fn plausible(info: &str, host: &str) -> bool {
 }
 
 /// `%40` and the like made what they stand for; anything malformed stays.
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

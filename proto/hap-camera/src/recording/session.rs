@@ -114,6 +114,22 @@ impl Recording {
         }
     }
 
+    fn is_over(&self, motion: bool, now: Instant) -> bool {
+        match self.phase {
+            Phase::Running {
+                latest_end,
+                earliest_end,
+            } => now >= latest_end || (!motion && now >= earliest_end),
+            _ => false,
+        }
+    }
+
+    fn note_stall(&mut self, now: Instant) -> Option<Event> {
+        let stalls = !self.stalled && now >= self.last_piece + STALL;
+        self.stalled |= stalls;
+        stalls.then_some(Event::RecordingStalled { key: self.key })
+    }
+
     fn close(&self, reason: Reason) -> Event {
         Event::CloseRecording {
             hds: self.hds,
@@ -286,28 +302,18 @@ impl Recorder {
         events: &mut VecDeque<Event>,
     ) {
         let motion = self.motion;
-        let Some(recording) = self.current.as_mut().filter(|r| r.deadline(motion) <= now) else {
+        let due = |r: &&mut Recording| r.deadline(motion) <= now;
+        let Some(recording) = self.current.as_mut().filter(due) else {
             return;
         };
         if !recording.media_works() {
             let expired = self.current.take();
             events.extend(expired.map(|r| r.close(Reason::Cancelled)));
-            return;
-        }
-        if now >= recording.last_piece + GIVE_UP {
+        } else if now >= recording.last_piece + GIVE_UP {
             self.abort(Reason::UnexpectedFailure, media, events);
-            return;
-        }
-        if !recording.stalled && now >= recording.last_piece + STALL {
-            recording.stalled = true;
-            events.push_back(Event::RecordingStalled { key: recording.key });
-        }
-        if let Phase::Running {
-            latest_end,
-            earliest_end,
-        } = recording.phase
-        {
-            if now >= latest_end || (!motion && now >= earliest_end) {
+        } else {
+            events.extend(recording.note_stall(now));
+            if recording.is_over(motion, now) {
                 recording.phase = Phase::Finishing;
                 media.finish_recording(recording.key);
             }

@@ -21,10 +21,13 @@ pub(crate) const REAL_SELECTION: &str = "AR0BBKAPAAACCAEAAAAAAAAAAwsBAQACBgEEoA8
 /// The hub's data stream.
 pub(crate) const HUB: HdsId = HdsId(1);
 
+/// A data stream that was asked for: connection, secret, salts of controller and accessory.
+pub(crate) type DataStream = (ConnId, [u8; 32], [u8; 32], [u8; 32]);
+
 #[derive(Default)]
 pub(crate) struct Media {
     pub(crate) calls: Vec<String>,
-    pub(crate) data_streams: Vec<(ConnId, [u8; 32], [u8; 32], [u8; 32])>,
+    pub(crate) data_streams: Vec<DataStream>,
     pub(crate) random: u8,
     pub(crate) fail_open: bool,
     pub(crate) fail_start: bool,

@@ -27,7 +27,10 @@ fn listed(service: &Service) -> Vec<(String, u64, String)> {
         .collect()
 }
 
-fn expected(rows: &[(u32, u64, &str)]) -> Vec<(String, u64, String)> {
+/// Type, identifier and permissions of a characteristic.
+type Row<'a> = (u32, u64, &'a str);
+
+fn expected(rows: &[Row<'_>]) -> Vec<(String, u64, String)> {
     let each = rows.iter();
     each.map(|(kind, iid, perms)| (Uuid::short(*kind).to_string(), *iid, (*perms).to_owned()))
         .collect()
@@ -58,7 +61,7 @@ fn identifiers_never_move() {
 #[test]
 fn services_have_the_types_and_permissions_that_hubs_look_for() {
     let doorbell = accessory(&doorbell());
-    let rows: [(u32, &[(u32, u64, &str)]); 6] = [
+    let rows: [(u32, &[Row<'_>]); 6] = [
         (
             0x21A,
             &[

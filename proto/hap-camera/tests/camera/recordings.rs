@@ -254,14 +254,14 @@ fn an_acknowledgement_out_of_turn_changes_nothing() {
 fn media_that_stalls_is_told_once_and_given_up_in_the_end() {
     let mut b = Bench::armed();
     let key = b.recording(4);
-    let stalled = Event::RecordingStalled { key };
+    let stalled = || Event::RecordingStalled { key };
     b.pass(STALL - Duration::from_millis(1));
     assert_eq!(b.events(), []);
     b.pass(2 * SECOND);
-    assert_eq!(b.events(), [stalled.clone()]);
+    assert_eq!(b.events(), [stalled()]);
     assert_eq!(b.piece(key, false), piece(3, false), "it came back");
     b.pass(STALL);
-    assert_eq!(b.events(), [stalled]);
+    assert_eq!(b.events(), [stalled()]);
     b.pass(GIVE_UP - STALL);
     assert_eq!(b.media.calls, ["stop 1"]);
     assert_eq!(b.closes(), [(4, Reason::UnexpectedFailure)]);

@@ -472,7 +472,7 @@ fn same(told: Option<&Value>, read: &Value) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn the_rules_hold_whatever_happens(steps in prop::collection::vec(steps(), 1..120)) {
