@@ -67,6 +67,8 @@ impl ObjectImpl for HdsSink {
         let obj = self.obj();
         obj.set_sync(false);
         obj.set_async(false);
+        // A fragment is large, and nobody looks at the last one.
+        obj.set_property("enable-last-sample", false);
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
