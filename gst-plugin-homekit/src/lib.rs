@@ -4,6 +4,7 @@
 //! - [`hapencctl`]: makes an encoder obey a controller's bitrate; [`encoder`] sets it.
 //! - [`hapmotion`]: says when something moves in raw video.
 //! - [`haprtcpfb`]: the RTCP feedback rules of a camera beside an existing `rtpbin`.
+//! - [`hdssink`]: a recording to the messages of a HomeKit Data Stream.
 //! - [`hksvmux`]: init segment and fragments as a HomeKit hub records them.
 //! - [`hapsrtpsink`]: video or audio to a HomeKit controller, by SRTP over UDP, with RTCP, and its sound back.
 //!
@@ -16,6 +17,7 @@ pub mod hapmotion;
 pub mod hapring;
 pub mod haprtcpfb;
 pub mod hapsrtpsink;
+pub mod hdssink;
 pub mod hksvmux;
 pub mod ring;
 mod upstream;
@@ -31,6 +33,7 @@ mod plugin {
         crate::hapmotion::register(plugin)?;
         crate::haprtcpfb::register(plugin)?;
         crate::hapsrtpsink::register(plugin)?;
+        crate::hdssink::register(plugin)?;
         crate::hksvmux::register(plugin)
     }
 

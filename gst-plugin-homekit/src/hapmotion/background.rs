@@ -1,5 +1,6 @@
 //! What every cell of the picture looks like when nothing moves, and how much it varies by itself.
 
+use super::light::Light;
 use super::luma::Grid;
 
 /// Seconds in which the background follows a cell that looks like it, and one that does not: a parked car becomes part
@@ -20,6 +21,9 @@ const OUTLIER: f32 = 0.03;
 /// Variance that is taken for granted before a few pictures were seen, and how many of them it counts for.
 const PRIOR_VARIANCE: f32 = 4.0;
 const PRIOR_WEIGHT: f32 = 4.0;
+
+/// Most that a cell is taken to vary by itself while it is learned: what moves then is none of it.
+const MOST_OFF: f32 = 12.0;
 
 /// What a shift of the picture by one pixel in 640 does to a cell, as a share of the contrast to its neighbours.
 const SHAKE: f32 = 0.12;
@@ -49,12 +53,13 @@ pub(super) struct Cell {
 pub(super) struct Background {
     pub(super) mean: Vec<f32>,
     variance: Vec<f32>,
-    recent: Vec<f32>,
+    pub(super) recent: Vec<f32>,
     /// Contrast of each cell to its neighbours.
     contrast: Vec<f32>,
     /// Pictures learned since the last start.
     learned: u32,
-    before: Vec<Cell>,
+    /// What the cells did in the picture before.
+    pub(super) before: Vec<Cell>,
 }
 
 impl Background {
@@ -81,7 +86,8 @@ impl Background {
         for (i, &now) in picture.iter().enumerate() {
             let off = now - self.mean[i];
             self.mean[i] += part * off;
-            self.variance[i] += part * (off * (now - self.mean[i]) - self.variance[i]);
+            let square = off.abs().min(MOST_OFF) * (now - self.mean[i]).abs().min(MOST_OFF);
+            self.variance[i] += part * (square - self.variance[i]);
             unsteady += usize::from((now - self.recent[i]).abs() > 8.0);
             self.recent[i] += recently * (now - self.recent[i]);
         }
@@ -99,27 +105,29 @@ impl Background {
     }
 
     /// Makes a change of the light that all of the picture had part of the background.
-    pub(super) fn relight(&mut self, gain: f32, offset: f32) {
+    pub(super) fn relight(&mut self, light: Light) {
         for mean in self.mean.iter_mut().chain(&mut self.recent) {
-            *mean = (*mean * gain + offset).clamp(0.0, 255.0);
+            *mean = light.of(*mean);
         }
     }
 
-    /// Says of each cell what it does. `shift` is how far the light has just been taken to have changed.
+    /// Says of each cell what it does in this light. Returns the share of the cells that changed.
     pub(super) fn compare(
         &self,
         picture: &[f32],
-        shift: f32,
+        light: Light,
         threshold: Threshold,
         cells: &mut Vec<Cell>,
-    ) {
+    ) -> f32 {
         cells.clear();
         cells.extend(picture.iter().enumerate().map(|(i, &now)| {
-            let limit = self.limit(i, threshold) + LIGHT_SLACK * shift;
-            let changed = (now - self.mean[i]).abs() > limit;
-            let moving = changed && (now - self.recent[i]).abs() > 0.5 * limit;
+            let limit = self.limit(i, threshold) + LIGHT_SLACK * light.shift;
+            let changed = (now - light.of(self.mean[i])).abs() > limit;
+            let moving = changed && (now - light.of(self.recent[i])).abs() > 0.5 * limit;
             Cell { changed, moving }
         }));
+        let changed = cells.iter().filter(|cell| cell.changed).count();
+        changed as f32 / cells.len() as f32
     }
 
     /// Learns from a picture whose cells were compared.

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::background::{Background, Cell, Threshold};
-use super::light;
+use super::light::{self, Light};
 use super::luma::{Grid, Luma};
-use super::objects::{Finder, Object, Tracks};
+use super::objects::{Finder, Object, Scene};
+use super::tracks::Tracks;
 use super::zones::Zones;
 
 /// Least and longest time in which a new scene is learned.
 const LEARN: Duration = Duration::from_millis(1800);
 const RELEARN: Duration = Duration::from_millis(900);
-const LEARN_LONGEST: Duration = Duration::from_secs(6);
+const LEARN_LONGEST: Duration = Duration::from_secs(2);
 const LEARN_PICTURES: u32 = 3;
 
 /// Share of the cells that differ from a moment ago while the light still changes.
@@ -22,7 +23,15 @@ const ALL_CHANGED: f32 = 0.5;
 
 /// The same if the light, taken out already, jumped by that many levels from one picture to the next.
 const LIGHT_JUMP: f32 = 8.0;
-const LIGHT_CHANGED: f32 = 0.12;
+
+/// Share of the cells that still move while something covers most of the picture.
+const GROWING: f32 = 0.1;
+
+/// How long a scene that could not be learned for all that moved is not learned again.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Share of the cells that changed from which on it is asked whether the light did at all.
+const SAME_LIGHT: f32 = 0.2;
 
 /// How long something has to move before it counts.
 const PERSISTENCE: Duration = Duration::from_millis(350);
@@ -68,7 +77,7 @@ impl Settings {
     /// In cells.
     fn area(&self, grid: &Grid) -> usize {
         let share = match self.min_area {
-            0.0 => f64::from(self.between(16.0, 1.0)) / 2304.0,
+            0.0 => f64::from(self.between(9.0, 1.0)) / 2304.0,
             share => share,
         };
         ((share * grid.cells() as f64).ceil() as usize).max(2)
@@ -110,6 +119,8 @@ pub struct Detector {
     finder: Finder,
     tracks: Tracks,
     clutter: f32,
+    /// When learning ended although much of the picture moved.
+    busy: Option<Duration>,
     /// When something that counts moved last, while motion is on.
     moved: Option<Duration>,
     score: f64,
@@ -122,6 +133,7 @@ struct Memory {
     picture: Vec<f32>,
     scratch: Vec<f32>,
     cells: Vec<Cell>,
+    scratch_cells: Vec<Cell>,
     objects: Vec<Object>,
 }
 
@@ -140,6 +152,7 @@ impl Detector {
             finder: Finder::default(),
             tracks: Tracks::default(),
             clutter: 0.0,
+            busy: None,
             moved: None,
             score: 0.0,
             memory: Memory::default(),
@@ -237,7 +250,7 @@ impl Detector {
             State::Learning(since, least) => {
                 self.learn(
                     &grid,
-                    &memory.picture,
+                    (&memory.picture, &mut memory.scratch),
                     now.saturating_sub(since),
                     least,
                     seconds,
@@ -258,15 +271,18 @@ impl Detector {
     fn learn(
         &mut self,
         grid: &Grid,
-        picture: &[f32],
+        (picture, scratch): (&[f32], &mut Vec<f32>),
         age: Duration,
         least: Duration,
         seconds: f32,
     ) {
+        let light = light::change(&self.background.recent, picture, scratch);
+        self.background.relight(light);
         let unsteady = self.background.learn(picture, seconds);
         self.pictures += 1;
         let enough = age >= least && self.pictures >= LEARN_PICTURES;
         if age > LEARN_LONGEST || (enough && unsteady < UNSTEADY) {
+            self.busy = (unsteady >= UNSTEADY).then_some(self.last);
             self.background.learned(grid);
             self.state = State::Watching;
         }
@@ -284,23 +300,35 @@ impl Detector {
             picture,
             scratch,
             cells,
+            scratch_cells,
             objects,
         } = memory;
-        let light = light::change(&self.background.mean, picture, scratch);
-        self.background.relight(light.gain, light.offset);
-        self.background
-            .compare(picture, light.shift, threshold, cells);
-        let changed = cells.iter().filter(|cell| cell.changed).count() as f32 / cells.len() as f32;
-        if changed > ALL_CHANGED || (light.shift > LIGHT_JUMP && changed > LIGHT_CHANGED) {
+        let mut light = light::change(&self.background.mean, picture, scratch);
+        let mut changed = self.background.compare(picture, light, threshold, cells);
+        if changed > SAME_LIGHT && light.shift > 1.0 {
+            // Something so large that the light cannot be told from it?
+            let in_same_light =
+                self.background
+                    .compare(picture, Light::SAME, threshold, scratch_cells);
+            if in_same_light <= changed {
+                (light, changed) = (Light::SAME, in_same_light);
+                std::mem::swap(cells, scratch_cells);
+            }
+        }
+        if self.is_new_scene(light, changed, cells) {
             self.restart(picture, now, RELEARN);
             return None;
         }
-        self.finder.find(
+        self.background.relight(light);
+        let scene = Scene {
             grid,
-            (cells, &self.mask),
-            (picture, &self.background.mean),
-            objects,
-        );
+            cells,
+            before: &self.background.before,
+            mask: &self.mask,
+            picture,
+            background: &self.background.mean,
+        };
+        self.finder.find(&scene, objects);
         self.background.follow(picture, cells, seconds, threshold);
         self.background.measure_contrast(grid);
         let needed = self.settings.area(grid).max(self.clutter(objects, seconds));
@@ -316,11 +344,21 @@ impl Detector {
         self.tracks.follow(objects, now, span, PERSISTENT_PICTURES)
     }
 
-    /// Cells that something has to cover to stand out from rain, snow and leaves: there, many small areas change in
-    /// every picture, while one object leaves the third largest area empty.
+    /// Whether this is no object, but the light or the camera that was turned.
+    fn is_new_scene(&self, light: Light, changed: f32, cells: &[Cell]) -> bool {
+        let moving = cells.iter().filter(|cell| cell.moving).count() as f32 / cells.len() as f32;
+        // What grows before the camera was there before, and keeps moving.
+        let busy = self.busy.is_some_and(|since| self.last < since + BUSY);
+        let grows = (busy || !self.tracks.is_empty()) && moving > GROWING;
+        (changed > ALL_CHANGED && !grows) || light.shift > LIGHT_JUMP
+    }
+
+    /// Cells that something has to cover to stand out from rain, snow and leaves: there, several areas change in every
+    /// picture that had not changed in the one before.
     fn clutter(&mut self, objects: &mut [Object], seconds: f32) -> usize {
         objects.sort_unstable_by_key(|object| std::cmp::Reverse(object.area));
-        let third = objects.get(2).map_or(0.0, |object| object.area as f32);
+        let third = objects.iter().filter(|object| object.fresh).nth(2);
+        let third = third.map_or(0.0, |object| object.area as f32);
         let third = third.min(MOST_CLUTTER);
         let constant = if third > self.clutter {
             CLUTTER_UP

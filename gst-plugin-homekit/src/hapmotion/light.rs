@@ -9,6 +9,20 @@ pub(super) struct Light {
     pub(super) shift: f32,
 }
 
+impl Light {
+    /// As it was.
+    pub(super) const SAME: Self = Self {
+        gain: 1.0,
+        offset: 0.0,
+        shift: 0.0,
+    };
+
+    /// What this luma becomes.
+    pub(super) fn of(&self, luma: f32) -> f32 {
+        (luma * self.gain + self.offset).clamp(0.0, 255.0)
+    }
+}
+
 /// Cells darker than this tell nothing about a factor.
 const DARK: f32 = 12.0;
 

@@ -37,9 +37,11 @@ mod background;
 pub mod detector;
 mod imp;
 mod light;
+mod lighting;
 pub mod luma;
 mod objects;
 mod picture;
+mod tracks;
 pub mod zones;
 
 glib::wrapper! {

@@ -123,28 +123,25 @@ impl Cutter {
 
     /// The fragment under way cannot take the group that this picture belongs to.
     fn pass(&mut self, pts: Nanoseconds, key: bool, verdict: &mut Verdict) {
-        if !self.is_beyond(pts, key) {
+        // What is no key frame lasts a while yet.
+        let end = if key { pts } else { pts + self.interval() };
+        if !self.is_beyond(end) {
             return;
         }
-        if let Some(UnderWay { start, newest_key }) =
-            self.under_way.filter(|it| it.newest_key > it.start)
-        {
-            debug_assert!(start < newest_key);
+        let inner = self.under_way.filter(|it| it.newest_key > it.start);
+        if let Some(inner) = inner {
             verdict.before_newest_key = true;
-            self.begin(newest_key, verdict);
+            self.begin(inner.newest_key, verdict);
         }
-        if self.is_beyond(pts, key) && !self.overlong {
+        if self.is_beyond(pts) && !self.overlong {
             self.overlong = true;
             verdict.overlong = true;
         }
     }
 
-    fn is_beyond(&self, pts: Nanoseconds, key: bool) -> bool {
-        self.under_way.is_some_and(|it| {
-            let end = it.start + self.limit;
-            // What is no key frame lasts a while yet.
-            pts > end || (pts == end && !key)
-        })
+    fn is_beyond(&self, end: Nanoseconds) -> bool {
+        let under_way = self.under_way;
+        under_way.is_some_and(|it| end > it.start + self.limit)
     }
 
     fn key(&mut self, pts: Nanoseconds, verdict: &mut Verdict) {

@@ -237,9 +237,10 @@ impl<V, A> Fragmenter<V, A> {
     /// before it.
     fn end_in_ticks(&self, dts: &[u64], reordered: bool, next_key: Option<u64>) -> u64 {
         let last = dts.last().copied().unwrap_or_default();
+        let interval = ticks(0, self.cutter.interval());
         let usual = match dts {
-            [.., before, last] => last - before,
-            _ => ticks(0, self.cutter.interval()),
+            [.., before, last] => interval.min(last - before),
+            _ => interval,
         };
         let expected = last + usual.max(1);
         match next_key {

@@ -277,7 +277,7 @@ pub struct Piece<'a> {
 
 impl<'a> Piece<'a> {
     /// The chunks the piece is sent in; an empty piece has one.
-    pub fn chunks(self) -> impl Iterator<Item = Chunk<'a>> {
+    pub fn chunks(self) -> impl DoubleEndedIterator<Item = Chunk<'a>> {
         let total: usize = self.parts.iter().map(|part| part.len()).sum();
         let count = total.div_ceil(CHUNK).max(1);
         (0..count).map(move |index| Chunk {
