@@ -1,11 +1,11 @@
 //! The thread of one camera's recordings.
 
-use std::collections::HashMap;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::camera::Shared;
+use super::relay::Relay;
 use super::run::{Input, Note, Run};
 use super::stream::Stream;
 use super::{Msg, RecordingEvent, RecordingParams, Tell};
@@ -16,6 +16,8 @@ const TICK: Duration = Duration::from_millis(250);
 const STARVED: Duration = Duration::from_secs(3);
 /// How long a recording waits for a picture that is not there yet.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a recording that was begun at a motion waits for its hub.
+const UNCLAIMED: Duration = Duration::from_secs(10);
 
 /// Starts the thread; [`Msg::End`] ends it.
 pub(super) fn spawn(shared: Arc<Shared>) -> mpsc::Sender<Msg> {
@@ -28,8 +30,9 @@ pub(super) fn spawn(shared: Arc<Shared>) -> mpsc::Sender<Msg> {
         shared,
         sender: sender.clone(),
         armed: None,
-        runs: HashMap::new(),
+        recordings: Vec::new(),
         waiting: Vec::new(),
+        next_number: 0,
         _alive: alive,
     };
     let spawned = thread::Builder::new()
@@ -45,14 +48,21 @@ struct Actor {
     shared: Arc<Shared>,
     sender: mpsc::Sender<Msg>,
     armed: Option<Stream>,
-    runs: HashMap<u64, Recording>,
+    recordings: Vec<Recording>,
     waiting: Vec<Waiting>,
+    next_number: u64,
     _alive: Arc<()>,
 }
 
+/// A recording that runs.
 struct Recording {
+    number: u64,
+    /// `None`: begun at a motion, for the hub that is about to come.
+    id: Option<u64>,
+    params: RecordingParams,
     run: Run,
-    tell: Tell,
+    relay: Arc<Relay>,
+    begun: Instant,
     finishing: bool,
 }
 
@@ -67,7 +77,8 @@ struct Waiting {
 impl Actor {
     fn run(mut self, inbox: &mpsc::Receiver<Msg>) {
         loop {
-            let idle = self.armed.is_none() && self.runs.is_empty() && self.waiting.is_empty();
+            let idle =
+                self.armed.is_none() && self.recordings.is_empty() && self.waiting.is_empty();
             let patience = if idle {
                 Duration::from_secs(3600)
             } else {
@@ -84,24 +95,20 @@ impl Actor {
     fn handle(&mut self, msg: Msg, now: Instant) {
         match msg {
             Msg::Arm(params) => self.arm(params),
-            Msg::Motion => {
-                if let Some(stream) = &mut self.armed {
-                    stream.motion(now);
-                }
-            }
+            Msg::Motion => self.motion(now),
             Msg::Start { id, params, tell } => {
-                self.waiting.push(Waiting {
+                let waiting = Waiting {
                     id,
                     params,
                     tell,
                     until: now + PATIENCE,
-                });
-                self.start_waiting(now);
+                };
+                self.start(waiting, now);
             }
             Msg::Finish(id) => self.finish(id),
             Msg::Stop(id) => self.stop(id),
             Msg::Changed => self.tick(now),
-            Msg::Run(id, note) => self.note(id, note),
+            Msg::Run(number, note) => self.note(number, note),
             Msg::End => {}
         }
     }
@@ -109,9 +116,25 @@ impl Actor {
     fn arm(&mut self, params: Option<RecordingParams>) {
         let same = |stream: &Stream| Some(stream.params()) == params.as_ref();
         if !self.armed.as_ref().is_some_and(same) {
+            self.recordings.retain(|recording| recording.id.is_some());
             // The new one first: what both keep is not forgotten in between.
             let stream = params.map(|params| Stream::new(self.shared.clone(), params));
             self.armed = stream;
+        }
+    }
+
+    /// A hub will ask for a recording soon: begun now, its first fragment is there when it does.
+    fn motion(&mut self, now: Instant) {
+        let Some(stream) = &mut self.armed else {
+            return;
+        };
+        stream.motion(now);
+        let params = stream.params().clone();
+        let input = input(stream, now).filter(|_| self.recordings.is_empty());
+        if let Some(input) = input {
+            if let Err(reason) = self.begin(None, params, input, now) {
+                tracing::debug!(reason, "no recording begun at the motion");
+            }
         }
     }
 
@@ -119,37 +142,31 @@ impl Actor {
         if let Some(stream) = &mut self.armed {
             stream.look(now);
         }
-        self.start_waiting(now);
-        let starved =
-            |recording: &Recording| !recording.finishing && recording.run.is_starved(STARVED);
-        let starved: Vec<_> = self
-            .runs
-            .iter()
-            .filter(|(_, recording)| starved(recording))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in starved {
-            let camera = &self.shared.source.name;
-            tracing::info!(%camera, "the camera sends no picture: the recording ends with what there is");
-            self.finish(id);
-        }
-    }
-
-    fn start_waiting(&mut self, now: Instant) {
         for waiting in std::mem::take(&mut self.waiting) {
-            self.try_start(waiting, now);
+            self.start(waiting, now);
+        }
+        let unclaimed = |r: &Recording| r.id.is_none() && now >= r.begun + UNCLAIMED;
+        self.recordings.retain(|recording| !unclaimed(recording));
+        for recording in &mut self.recordings {
+            if !recording.finishing && recording.run.is_starved(STARVED) {
+                let camera = &self.shared.source.name;
+                tracing::info!(%camera, "the camera sends no picture: the recording ends with what there is");
+                recording.finish();
+            }
         }
     }
 
-    fn try_start(&mut self, waiting: Waiting, now: Instant) {
+    fn start(&mut self, waiting: Waiting, now: Instant) {
+        if self.claim(&waiting) {
+            return;
+        }
         if self.armed.is_none() {
             self.arm(Some(waiting.params.clone()));
         }
         let Some(stream) = &mut self.armed else {
             return;
         };
-        let ready = stream.video().filter(|ring| ring.key_frame().is_some());
-        let Some(video) = ready else {
+        let Some(input) = input(stream, now) else {
             match stream.failure() {
                 Some(reason) => fail(&waiting, reason),
                 None if now >= waiting.until => fail(&waiting, "there is no picture".to_owned()),
@@ -157,34 +174,48 @@ impl Actor {
             }
             return;
         };
-        let back = stream.back(now);
-        let input = Input {
-            video,
-            audio: stream.audio(),
-            back: gst::ClockTime::try_from(back).unwrap_or_default(),
-            request_key_unit: Box::new(stream.key_unit_request()),
-        };
         stream.started(now);
-        self.start(waiting, input);
+        match self.begin(Some(waiting.id), waiting.params.clone(), input, now) {
+            Ok(relay) => relay.listen(waiting.id, waiting.tell),
+            Err(reason) => fail(&waiting, reason),
+        }
     }
 
-    fn start(&mut self, waiting: Waiting, input: Input) {
-        let Waiting {
-            id, params, tell, ..
-        } = waiting;
-        let (told, sender) = (tell.clone(), self.sender.clone());
-        let note = move |note| drop(sender.send(Msg::Run(id, note)));
-        match Run::start(input, &params, move |event| told(id, event), note) {
-            Ok(run) => {
-                let recording = Recording {
-                    run,
-                    tell,
-                    finishing: false,
-                };
-                self.runs.insert(id, recording);
-            }
-            Err(reason) => tell(id, RecordingEvent::Failed(reason)),
-        }
+    /// Takes the recording that was begun at the motion.
+    fn claim(&mut self, waiting: &Waiting) -> bool {
+        let suits =
+            |r: &&mut Recording| r.id.is_none() && !r.finishing && r.params == waiting.params;
+        let Some(recording) = self.recordings.iter_mut().find(suits) else {
+            return false;
+        };
+        recording.id = Some(waiting.id);
+        recording.relay.listen(waiting.id, waiting.tell.clone());
+        true
+    }
+
+    fn begin(
+        &mut self,
+        id: Option<u64>,
+        params: RecordingParams,
+        input: Input,
+        now: Instant,
+    ) -> Result<Arc<Relay>, String> {
+        let number = self.next_number;
+        self.next_number += 1;
+        let relay = Arc::<Relay>::default();
+        let (told, sender) = (relay.clone(), self.sender.clone());
+        let note = move |note| drop(sender.send(Msg::Run(number, note)));
+        let run = Run::start(input, &params, move |event| told.say(event), note)?;
+        self.recordings.push(Recording {
+            number,
+            id,
+            params,
+            run,
+            relay: relay.clone(),
+            begun: now,
+            finishing: false,
+        });
+        Ok(relay)
     }
 
     fn finish(&mut self, id: u64) {
@@ -193,39 +224,58 @@ impl Actor {
             let waiting = self.waiting.swap_remove(place);
             (waiting.tell)(id, RecordingEvent::Ended);
         }
-        if let Some(recording) = self.runs.get_mut(&id) {
-            if !std::mem::replace(&mut recording.finishing, true) {
-                recording.run.finish();
-            }
+        let recording = self.recordings.iter_mut().find(|r| r.id == Some(id));
+        if let Some(recording) = recording {
+            recording.finish();
         }
     }
 
     fn stop(&mut self, id: u64) {
         self.waiting.retain(|waiting| waiting.id != id);
-        self.remove(id);
+        if let Some(place) = self.recordings.iter().position(|r| r.id == Some(id)) {
+            self.remove(place);
+        }
     }
 
-    fn remove(&mut self, id: u64) -> Option<Tell> {
-        let recording = self.runs.remove(&id)?;
+    fn note(&mut self, number: u64, note: Note) {
+        let Some(place) = self.recordings.iter().position(|r| r.number == number) else {
+            return;
+        };
+        match note {
+            Note::Reshaped => self.recordings[place].finish(),
+            Note::Done => drop(self.remove(place)),
+            Note::Failed(reason) => self.remove(place).say(RecordingEvent::Failed(reason)),
+        }
+    }
+
+    fn remove(&mut self, place: usize) -> Arc<Relay> {
+        let recording = self.recordings.swap_remove(place);
         let lost = recording.run.lost();
         if lost > 0 {
             let camera = &self.shared.source.name;
             tracing::warn!(%camera, lost, "frames are missing in a recording: the machine was too slow");
         }
-        Some(recording.tell.clone())
+        recording.relay.clone()
     }
+}
 
-    fn note(&mut self, id: u64, note: Note) {
-        match note {
-            Note::Reshaped => self.finish(id),
-            Note::Done => drop(self.remove(id)),
-            Note::Failed(reason) => {
-                if let Some(tell) = self.remove(id) {
-                    tell(id, RecordingEvent::Failed(reason));
-                }
-            }
+impl Recording {
+    fn finish(&mut self) {
+        if !std::mem::replace(&mut self.finishing, true) {
+            self.run.finish();
         }
     }
+}
+
+/// What a recording that begins now is made from; `None` while there is no picture.
+fn input(stream: &Stream, now: Instant) -> Option<Input> {
+    let video = stream.video().filter(|ring| ring.key_frame().is_some())?;
+    Some(Input {
+        video,
+        audio: stream.audio(),
+        back: gst::ClockTime::try_from(stream.back(now)).unwrap_or_default(),
+        request_key_unit: Box::new(stream.key_unit_request()),
+    })
 }
 
 fn fail(waiting: &Waiting, reason: String) {

@@ -5,6 +5,7 @@
 //! pipeline that begins with that past. All of one camera's is done on one thread ([`actor`]), so that nobody waits.
 
 mod actor;
+mod relay;
 mod run;
 mod stream;
 

@@ -330,7 +330,7 @@ fn add_sound(
     let caps = ring.caps()?;
     let mut result = Err("no decoder, or no AAC encoder".to_owned());
     for chain in chains(&caps, wanted) {
-        result = add_chain(pipeline, mux, &caps, &chain);
+        result = add_chain(pipeline, mux, &caps, &chain, wanted);
         if result.is_ok() {
             break;
         }
@@ -392,10 +392,11 @@ fn add_chain(
     mux: &gst::Element,
     caps: &gst::Caps,
     chain: &str,
+    wanted: &RecordingAudio,
 ) -> Result<gst_app::AppSrc, String> {
     let bin = gst::parse::bin_from_description(chain, true).map_err(text)?;
     if let Some(encoder) = bin.by_name("aac") {
-        set_bitrate(&encoder);
+        set_up(&encoder, wanted);
     }
     let steady = bin.by_name("steady");
     if let Some(pad) = steady.and_then(|steady| steady.static_pad("src")) {
@@ -409,11 +410,13 @@ fn add_chain(
     Ok(source)
 }
 
-/// Speech at the rates of recordings needs no more than this.
-fn set_bitrate(encoder: &gst::Element) {
-    const BITS_PER_SECOND: &str = "48000";
-    if encoder.has_property("bitrate") {
-        encoder.set_property_from_str("bitrate", BITS_PER_SECOND);
+/// Sets an encoder to what was selected, and to be quick: its sound is waited for.
+fn set_up(encoder: &gst::Element, wanted: &RecordingAudio) {
+    let bits_per_second = (wanted.kbps * 1000).clamp(16_000, 128_000).to_string();
+    for (name, value) in [("bitrate", bits_per_second.as_str()), ("aac-coder", "fast")] {
+        if encoder.has_property(name) {
+            encoder.set_property_from_str(name, value);
+        }
     }
 }
 
