@@ -20,6 +20,7 @@ pub mod hapsrtpsink;
 pub mod hdssink;
 pub mod hksvmux;
 pub mod ring;
+mod secret;
 mod upstream;
 
 pub use plugin::plugin_register_static;

@@ -32,7 +32,8 @@ presets![
     "v4l2-to-viewer",
     "rtpbin-to-viewer",
     "test-source",
-    "snapshot"
+    "snapshot",
+    "hksv-fragments"
 ];
 
 #[cfg(test)]

@@ -92,7 +92,12 @@ async def run(launch, folder):
         else:
             await wait.until(lambda: process.poll() is not None, 20, lambda: log.read_text())
             assert process.returncode == 0, log.read_text()
-            assert [p for p in folder.iterdir() if p.suffix == ".jpg" and p.stat().st_size]
+            written = [p for p in folder.iterdir() if p.suffix in (".jpg", ".mp4") and p.name != "camera.mp4"]
+            assert written and all(p.stat().st_size for p in written)
+            for path in written:
+                check = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", path, "-f", "null", "-"],
+                                       stderr=subprocess.PIPE, text=True, timeout=60)
+                assert check.returncode == 0 and not check.stderr, check.stderr
     finally:
         if process.poll() is None:
             process.terminate()

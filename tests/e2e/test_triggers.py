@@ -487,7 +487,16 @@ async def test_onvif_flood_is_cheap(folder):
 
 # --- what a home sees
 
+HOLD = 10  # seconds for which motion and occupancy are held
 
+
+async def done(outcome):
+    if outcome is not None:
+        await outcome
+
+
+@pytest.mark.deadline(240)
+@MQTT
 async def test_every_way_reaches_the_home(folder):
     port, door = free_port(), doorbell()
     async with onvif.Camera() as cam, Broker(folder, free_port()) as broker:
@@ -519,19 +528,17 @@ async def test_every_way_reaches_the_home(folder):
                           lambda: cam.tell(onvif.VISITOR, ("State", "true"))),
             }
             for n, (way, (move, ring)) in enumerate(ways.items(), 1):
-                for state in ("on", "off"):
-                    if (done := move(state)) is not None:
-                        await done
-                    await motion.becomes(state == "on")
-                if (done := ring()) is not None:
-                    await done
+                await done(move("on"))
+                await motion.becomes(True)
+                await done(ring())
                 await bell.presses(n)
-                await motion.becomes(False, 10)
+                await done(move("off"))
+                await motion.becomes(False, HOLD + 5)
                 print(f"{way}: motion and bell")
             await command("occupancy", "on")
             await occupancy.becomes(1)
             await command("occupancy", "off")
-            await occupancy.becomes(0)
+            await occupancy.becomes(0, HOLD + 5)
         assert cam.asked[-1] == "Unsubscribe"
 
 

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::SrtpSuite;
 use super::pacer::Pace;
 use super::stream::{Stream, StreamConfig, Turned};
+use crate::secret;
 
 /// Values of the properties. Has no `Debug`: it holds keys.
 pub(crate) struct Settings {
@@ -187,8 +188,8 @@ impl Settings {
             "clock-rate" => self.clock_rate = number(value),
             "packet-time" => self.packet_time = number(value),
             "srtp-suite" => self.suite = value.get().unwrap_or_default(),
-            "srtp-key" => self.key = secret(value),
-            "srtp-remote-key" => self.remote_key = secret(value),
+            "srtp-key" => self.key = secret::bytes(value),
+            "srtp-remote-key" => self.remote_key = secret::bytes(value),
             "rtcp-interval" => self.rtcp_interval = number(value),
             "rtcp-timeout" => self.rtcp_timeout = number(value),
             "cname" => self.canonical_name = text(value),
@@ -240,12 +241,4 @@ fn number(value: &glib::Value) -> u32 {
 fn text(value: &glib::Value) -> String {
     let text = value.get::<Option<String>>();
     text.ok().flatten().unwrap_or_default()
-}
-
-fn secret(value: &glib::Value) -> Zeroizing<Vec<u8>> {
-    let buffer = value.get::<Option<gst::Buffer>>().ok().flatten();
-    let map = buffer
-        .as_ref()
-        .and_then(|buffer| buffer.map_readable().ok());
-    Zeroizing::new(map.map(|map| map.to_vec()).unwrap_or_default())
 }

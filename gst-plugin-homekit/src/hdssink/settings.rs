@@ -9,6 +9,8 @@ use gst::prelude::*;
 use hds_proto::frame::Sealer;
 use zeroize::Zeroizing;
 
+use crate::secret;
+
 /// Long enough for a muxer to follow its last fragment with the end, short beside a fragment.
 const DEFAULT_END_WAIT: u32 = 100;
 const DEFAULT_FD: RawFd = -1;
@@ -53,7 +55,7 @@ impl Settings {
     pub(super) fn set(&mut self, name: &str, value: &glib::Value) {
         match name {
             "stream-id" => self.stream_id = value.get().unwrap_or_default(),
-            "key" => self.key = secret(value),
+            "key" => self.key = secret::bytes(value),
             "counter" => self.counter = value.get().unwrap_or_default(),
             "fd" => self.fd = value.get().unwrap_or(DEFAULT_FD),
             "end-wait" => self.end_wait = value.get().unwrap_or_default(),
@@ -114,12 +116,4 @@ pub(super) fn properties() -> &'static [glib::ParamSpec] {
         ]
     });
     &PROPERTIES
-}
-
-fn secret(value: &glib::Value) -> Zeroizing<Vec<u8>> {
-    let buffer = value.get::<Option<gst::Buffer>>().ok().flatten();
-    let map = buffer
-        .as_ref()
-        .and_then(|buffer| buffer.map_readable().ok());
-    Zeroizing::new(map.map(|map| map.to_vec()).unwrap_or_default())
 }

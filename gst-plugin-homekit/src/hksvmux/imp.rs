@@ -28,7 +28,7 @@ impl ObjectSubclass for HksvMux {
         let template = class.pad_template("src");
         let template = template.expect("the template is registered");
         Self {
-            inner: glib::Object::new(),
+            inner: glib::Object::builder().property("name", "inner").build(),
             src_pad: gst::GhostPad::builder_from_template(&template).build(),
             settings: Mutex::default(),
         }

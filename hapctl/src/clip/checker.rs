@@ -314,7 +314,7 @@ impl Checker {
         let ms = event.saturating_sub(start) / 1000;
         if self.start.is_none() {
             self.findings.add(
-                Rule::Prft,
+                Rule::Prebuffer,
                 "prebuffer_ms is estimated from when fragments came, for want of prft",
             );
         }

@@ -88,16 +88,17 @@ impl Timeline {
             return due;
         };
         match self.next {
-            None => self.check_first(name, start, findings),
+            None => self.check_first(name, start, run, findings),
             Some(due) => self.check_next(name, start, due, findings),
         }
         start
     }
 
-    fn check_first(&self, name: &str, start: u64, findings: &mut Findings) {
-        let allowed = if self.video { 0 } else { LATE_SOUND_MS };
+    fn check_first(&self, name: &str, start: u64, run: &Run, findings: &mut Findings) {
+        let frame = run.samples.first().map_or(0, |s| s.duration);
+        let late = LATE_SOUND_MS.max(self.ms(frame.into()) * 2);
         let ms = self.ms(start);
-        if ms > allowed || (self.video && start != 0) {
+        if (self.video && start != 0) || (!self.video && ms > late) {
             let codec = &self.codec;
             findings.add(
                 Rule::DecodeTimeStart,

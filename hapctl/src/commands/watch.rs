@@ -61,7 +61,9 @@ impl Watch {
         }
         let watching = self.print(&mut events, &database, global.json);
         let seen = tokio::select! {
+            biased;
             seen = watching => seen?,
+            () = session.closed() => return Err(closed()),
             () = signals::interrupted() => None,
         };
         session.subscribe(&ids, false).await?;
@@ -113,12 +115,7 @@ impl Watch {
                 Err(_elapsed) => return Ok(None),
                 Ok(Ok(body)) => return Ok(Some(body)),
                 Ok(Err(RecvError::Lagged(n))) => tracing::warn!("{n} event messages were dropped"),
-                Ok(Err(RecvError::Closed)) => {
-                    return Err(Failure::new(
-                        Kind::Unreachable,
-                        "the accessory closed the connection",
-                    ));
-                }
+                Ok(Err(RecvError::Closed)) => return Err(closed()),
             }
         }
     }
@@ -132,6 +129,10 @@ impl Watch {
             _ => Ok(ExitCode::SUCCESS),
         }
     }
+}
+
+fn closed() -> Failure {
+    Failure::new(Kind::Unreachable, "the accessory closed the connection")
 }
 
 fn list(database: &Database, ids: &[CharId]) -> String {

@@ -1,5 +1,7 @@
 //! What a hub reads of a camera and writes to it before anything is recorded.
 
+use std::time::Duration;
+
 use hap_camera::recording::{SelectedRecording, SupportedRecording};
 use serde_json::{Value as Json, json};
 
@@ -10,6 +12,9 @@ use crate::database::CharId;
 use crate::failure::{Failure, Kind, Result};
 use crate::session::{ReadFlags, Session, Write, all_ok};
 use crate::value;
+
+/// How long a timed write may take.
+const TIMED: Duration = Duration::from_millis(2500);
 
 /// An armed camera.
 #[derive(Debug)]
@@ -23,7 +28,7 @@ pub struct Armed {
 }
 
 /// Reads 205, 206 and 207, selects, and writes everything a hub writes when recording is switched
-/// on, in one request.
+/// on: what needs a timed write first, then the rest in one request.
 ///
 /// # Errors
 /// When the camera refuses, or offers what cannot be read.
@@ -41,9 +46,8 @@ pub async fn arm(
         None => None,
     };
     let audio = !choice.no_audio;
-    let writes = writes(services, &selected, audio);
-    let replies = session.write(&writes, None).await?;
-    all_ok(replies).map_err(|e| e.context("switching recording on"))?;
+    let written = write_all(session, services, &selected, audio).await;
+    written.map_err(|e| e.context("switching recording on"))?;
     Ok(Armed {
         wanted: choice::wanted(&selected, audio, h264_only),
         selected,
@@ -86,6 +90,20 @@ fn malformed(what: &str, why: &impl std::fmt::Display) -> Failure {
         Kind::Protocol,
         format!("{what} cannot be read: {why}; a hub never arms this camera"),
     )
+}
+
+async fn write_all(
+    session: &Session,
+    services: &Services,
+    selected: &SelectedRecording,
+    audio: bool,
+) -> Result<()> {
+    let writes = writes(services, selected, audio).into_iter();
+    let (timed, plain): (Vec<_>, Vec<_>) = writes.partition(|w| services.timed.contains(&w.id));
+    if !timed.is_empty() {
+        all_ok(session.write_timed(&timed, TIMED).await?)?;
+    }
+    all_ok(session.write(&plain, None).await?)
 }
 
 fn writes(services: &Services, selected: &SelectedRecording, audio: bool) -> Vec<Write> {

@@ -88,14 +88,14 @@ impl Chaos {
         }
     }
 
-    /// What [`Chaos::next`] gave last.
+    /// What [`Chaos::mischief`] gave last.
     #[must_use]
     pub fn last(&self) -> Mischief {
         self.last
     }
 
     /// For the next recording.
-    pub fn next(&mut self) -> Mischief {
+    pub fn mischief(&mut self) -> Mischief {
         self.last = match self.abort {
             None => Mischief::None,
             Some(Abort::Random) => self.pick(),
@@ -166,7 +166,7 @@ mod tests {
 
     fn picks(seed: u64) -> Vec<Mischief> {
         let mut chaos = Chaos::new(Some(Abort::Random), seed);
-        (0..400).map(|_| chaos.next()).collect()
+        (0..400).map(|_| chaos.mischief()).collect()
     }
 
     #[test]
@@ -195,8 +195,8 @@ mod tests {
     #[test]
     fn without_wish_nothing_is_wrong() {
         let mut chaos = Chaos::new(None, 3);
-        assert!((0..50).all(|_| chaos.next() == Mischief::None));
+        assert!((0..50).all(|_| chaos.mischief() == Mischief::None));
         let mut chaos = Chaos::new(Some(Abort::NoAck), 3);
-        assert_eq!(chaos.next(), Mischief::NoAck);
+        assert_eq!(chaos.mischief(), Mischief::NoAck);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hap_camera::data_stream::{DataStreamRequest, DataStreamResponse};
 use hds_proto::{Connection, Event, Open, Pending, Reason};
-use tokio::io::Interest;
+use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 
 use super::services::Services;
@@ -83,17 +83,8 @@ impl Link {
             }
             self.collect();
             let deadline = self.connection.poll_timeout();
-            let interest = self.interest();
             tokio::select! {
-                ready = self.stream.ready(interest) => {
-                    let ready = ready.map_err(unreachable)?;
-                    if ready.is_writable() {
-                        self.write()?;
-                    }
-                    if ready.is_readable() && self.reads {
-                        self.read()?;
-                    }
-                }
+                ready = self.ready() => self.transfer(ready?)?,
                 () = until(deadline) => {
                     let late = self.connection.timeout(Instant::now());
                     late.map_err(|e| broken(&e.to_string()))?;
@@ -102,14 +93,25 @@ impl Link {
         }
     }
 
-    fn interest(&self) -> Interest {
-        match (self.reads, self.output.is_empty()) {
+    /// Waits until the socket can do what is wanted of it; for ever, when that is nothing.
+    async fn ready(&self) -> Result<Ready> {
+        let interest = match (self.reads, self.output.is_empty()) {
             (true, true) => Interest::READABLE,
             (true, false) => Interest::READABLE | Interest::WRITABLE,
-            // An error is always told.
-            (false, true) => Interest::ERROR,
             (false, false) => Interest::WRITABLE,
+            (false, true) => return std::future::pending().await,
+        };
+        self.stream.ready(interest).await.map_err(unreachable)
+    }
+
+    fn transfer(&mut self, ready: Ready) -> Result<()> {
+        if ready.is_writable() {
+            self.write()?;
         }
+        if ready.is_readable() && self.reads {
+            self.read()?;
+        }
+        Ok(())
     }
 
     fn collect(&mut self) {

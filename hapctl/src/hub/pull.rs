@@ -1,7 +1,6 @@
 //! One recording, from `open` to its end.
 
 use std::collections::HashSet;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,10 +51,9 @@ pub struct Pull<'a> {
     second: i64,
     incoming: Option<Incoming>,
     picture: Option<Vec<u8>>,
-    pictures: (
-        mpsc::Sender<Result<Vec<u8>>>,
-        mpsc::Receiver<Result<Vec<u8>>>,
-    ),
+    /// Pictures from `/resource`.
+    ask: mpsc::Sender<Result<Vec<u8>>>,
+    pictures: mpsc::Receiver<Result<Vec<u8>>>,
     asked: bool,
     /// Streams that are closed, of which something may still be on its way.
     closed: HashSet<i64>,
@@ -79,6 +77,7 @@ impl<'a> Pull<'a> {
         if let Mischief::CutAfter(bytes) = manner.mischief {
             link.cut_after(bytes);
         }
+        let (ask, pictures) = mpsc::channel(1);
         Ok(Self {
             link,
             home,
@@ -88,7 +87,8 @@ impl<'a> Pull<'a> {
             second: stream_id + 2,
             incoming: None,
             picture: None,
-            pictures: mpsc::channel(1),
+            ask,
+            pictures,
             asked: false,
             closed: HashSet::new(),
             over: None,
@@ -126,7 +126,7 @@ impl<'a> Pull<'a> {
                 () = self.home.session.closed() => Happened::Gone,
                 () = tokio::time::sleep_until(deadline.into()) => Happened::Late,
                 () = stop.wait() => Happened::Stop,
-                Some(picture) = self.pictures.1.recv() => {
+                Some(picture) = self.pictures.recv() => {
                     self.take_picture(picture);
                     continue;
                 }
@@ -267,7 +267,7 @@ impl<'a> Pull<'a> {
     fn ask_resource(&mut self) {
         self.incoming = None;
         let (session, aid) = (Arc::clone(&self.home.session), self.home.services.aid);
-        let pictures = self.pictures.0.clone();
+        let pictures = self.ask.clone();
         tokio::spawn(async move {
             let picture = resource(&session, aid).await;
             // Nobody waits for it any more when the clip is over.
@@ -296,7 +296,7 @@ impl<'a> Pull<'a> {
             }
             match self.picture {
                 Some(_) => None,
-                None => self.pictures.1.recv().await,
+                None => self.pictures.recv().await,
             }
         };
         if let Ok(Some(picture)) = tokio::time::timeout(LATE_POSTER, waiting).await {
@@ -370,7 +370,9 @@ impl<'a> Pull<'a> {
     /// A message of `dataSend` that is malformed, or belongs to no open stream.
     fn strange(&mut self, topic: &str, message: &Value) {
         let stream_id = message.get("streamId").and_then(Value::as_int);
-        if stream_id.is_some_and(|id| self.closed.contains(&id)) {
+        // Numbers rise: what is left of an earlier recording was on its way when it was closed.
+        let ours = self.recording.stream_id();
+        if stream_id.is_some_and(|id| id < ours || self.closed.contains(&id)) {
             return;
         }
         let what = match stream_id {
@@ -394,14 +396,7 @@ fn aborted(mischief: Mischief) -> Ending {
     Ending::Aborted(mischief.name().unwrap_or("for no reason"))
 }
 
-fn resource(
-    session: &Session,
-    aid: u64,
-) -> Pin<Box<dyn Future<Output = Result<Vec<u8>>> + Send + '_>> {
-    Box::pin(async move {
-        let picture = session
-            .snapshot(aid, POSTER, Some(BECAUSE_OF_EVENT))
-            .await?;
-        Ok(picture.jpeg)
-    })
+async fn resource(session: &Session, aid: u64) -> Result<Vec<u8>> {
+    let picture = session.snapshot(aid, POSTER, Some(BECAUSE_OF_EVENT));
+    Ok(picture.await?.jpeg)
 }

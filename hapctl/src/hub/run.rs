@@ -29,6 +29,8 @@ use crate::{output, signals};
 
 /// Between attempts to reach a camera that is gone.
 const PAUSES: [u64; 5] = [0, 1, 2, 5, 10];
+/// A data stream and its HAP connection break within this.
+const TOGETHER: Duration = Duration::from_millis(500);
 /// Attempts to open a recording while the camera still ends one that was aborted.
 const BUSY_ATTEMPTS: u32 = 5;
 /// Between them.
@@ -323,9 +325,14 @@ impl<'a> Hub<'a> {
                     Ok(body) => home.note(&body),
                     Err(e) => tracing::warn!("events were missed: {e}"),
                 },
-                idle = idle(&mut home.link) => {
+                broke = idle(&mut home.link) => {
                     home.link = None;
-                    let what = format!("an idle data stream broke: {idle}");
+                    // It goes with the HAP connection, whichever is noticed first.
+                    tokio::select! {
+                        () = home.session.closed() => return Err(closed()),
+                        () = tokio::time::sleep(TOGETHER) => {}
+                    }
+                    let what = format!("an idle data stream broke: {broke}");
                     self.found.push((Rule::Framing, what));
                 }
             }
@@ -333,7 +340,7 @@ impl<'a> Hub<'a> {
     }
 
     async fn record(&mut self, home: &mut Home, event: Stamp) -> Result<Ending> {
-        let mischief = self.chaos.next();
+        let mischief = self.chaos.mischief();
         let mut attempt = 0;
         loop {
             attempt += 1;

@@ -44,6 +44,8 @@ pub struct Services {
     pub doorbell: Option<CharId>,
     /// Everything of these services that has events.
     pub watched: Vec<CharId>,
+    /// Of these, those that take timed writes alone (permission `tw`).
+    pub timed: Vec<CharId>,
 }
 
 impl Services {
@@ -95,7 +97,8 @@ impl Services {
             setup: id(transport, "131")?,
             motion: id(sensor, "22")?,
             doorbell: each(accessory, SENSORS[2], "73").first().copied(),
-            watched: watched(accessory),
+            watched: allowing(accessory, "ev"),
+            timed: allowing(accessory, "tw"),
         })
     }
 }
@@ -117,7 +120,8 @@ fn each(accessory: &Accessory, service: &str, characteristic: &str) -> Vec<CharI
         .collect()
 }
 
-fn watched(accessory: &Accessory) -> Vec<CharId> {
+/// Characteristics of the services a hub cares for that allow `perm`.
+fn allowing(accessory: &Accessory, perm: &str) -> Vec<CharId> {
     let kinds = [&[MODE, RECORDING, RTP][..], &SENSORS].concat();
     let aid = accessory.aid;
     let services = accessory
@@ -126,7 +130,7 @@ fn watched(accessory: &Accessory) -> Vec<CharId> {
         .filter(|s| kinds.iter().any(|k| is_service(s, k)));
     services
         .flat_map(|s| &s.characteristics)
-        .filter(|c| c.allows("ev"))
+        .filter(|c| c.allows(perm))
         .map(|c| CharId { aid, iid: c.iid })
         .collect()
 }

@@ -38,6 +38,7 @@ impl Fragment {
         out
     }
 
+    #[allow(dead_code)]
     /// When it ends, from the start of the recording.
     pub(crate) fn end(&self) -> Duration {
         Duration::from_micros(self.start * 1_000_000 / TIMESCALE) + Duration::from_secs(1)
@@ -47,7 +48,7 @@ impl Fragment {
 /// H.264 High 640x360 at 15 pictures a second, a key frame each second, AAC-LC at 32 kHz.
 pub(crate) fn h264() -> Media {
     static MADE: OnceLock<Media> = OnceLock::new();
-    let video = "-c:v libx264 -preset ultrafast -profile:v high -level 3.1 -g 15 -keyint_min 15";
+    let video = "-c:v libx264 -preset veryfast -profile:v high -level 3.1 -g 15 -keyint_min 15";
     let video = format!("{video} -sc_threshold 0 -b:v 400k");
     MADE.get_or_init(|| make("640x360", &video, 20)).clone()
 }

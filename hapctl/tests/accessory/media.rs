@@ -18,6 +18,8 @@ use rtp_payload::Header;
 use rtp_payload::h264::{Format, Packetizer};
 use srtp::{MasterKey, Suite};
 
+use super::recorder::Recorder;
+
 /// Parameter sets of the sizes there are.
 const SPS: [(u16, &str); 3] = [
     (720, "6742c01fd9005005bb0110000003001000000303c0f1832480"),
@@ -34,9 +36,20 @@ pub(super) fn picture(width: u16, height: u16) -> Vec<u8> {
     out
 }
 
-/// All sessions.
-#[derive(Default)]
-pub(super) struct Senders(HashMap<StreamKey, Session>);
+/// All sessions, and what is recorded.
+pub(super) struct Senders {
+    sessions: HashMap<StreamKey, Session>,
+    pub(super) recorder: Recorder,
+}
+
+impl Senders {
+    pub(super) fn new(recorder: Recorder) -> Self {
+        Self {
+            sessions: HashMap::new(),
+            recorder,
+        }
+    }
+}
 
 struct Session {
     video: UdpSocket,
@@ -81,7 +94,7 @@ impl MediaHost for Senders {
             ours: ours.clone(),
             control: Arc::default(),
         };
-        self.0.insert(key, session);
+        self.sessions.insert(key, session);
         Ok(ports)
     }
 
@@ -91,7 +104,7 @@ impl MediaHost for Senders {
         video: &VideoSelection,
         audio: Option<&AudioSelection>,
     ) -> Result<(), MediaUnavailable> {
-        let session = &self.0[&key];
+        let session = &self.sessions[&key];
         let (to, control) = (session.request.controller, Arc::clone(&session.control));
         control
             .height
@@ -123,46 +136,51 @@ impl MediaHost for Senders {
         change: &VideoChange,
     ) -> Result<(), MediaUnavailable> {
         let attributes = change.attributes.ok_or(MediaUnavailable)?;
-        let control = &self.0[&key].control;
+        let control = &self.sessions[&key].control;
         control.height.store(attributes.height, Ordering::Relaxed);
         Ok(())
     }
 
     fn suspend(&mut self, key: StreamKey, suspended: bool) {
-        self.0[&key]
+        self.sessions[&key]
             .control
             .suspended
             .store(suspended, Ordering::Relaxed);
     }
 
     fn close(&mut self, key: StreamKey) {
-        if let Some(session) = self.0.remove(&key) {
+        if let Some(session) = self.sessions.remove(&key) {
             session.control.stopped.store(true, Ordering::Relaxed);
         }
     }
 
     fn open_data_stream(
         &mut self,
-        _: ConnId,
-        _: &[u8; 32],
-        _: &[u8; 32],
-        _: &[u8; 32],
+        conn: ConnId,
+        shared_secret: &[u8; 32],
+        controller_salt: &[u8; 32],
+        accessory_salt: &[u8; 32],
     ) -> Result<u16, MediaUnavailable> {
-        Err(MediaUnavailable)
+        let salts = [controller_salt, accessory_salt];
+        Ok(self.recorder.set_up(conn.0, shared_secret, salts))
     }
 
     fn start_recording(
         &mut self,
-        _: RecordingKey,
+        key: RecordingKey,
         _: &SelectedRecording,
         _: bool,
     ) -> Result<(), MediaUnavailable> {
-        Err(MediaUnavailable)
+        self.recorder.start(key)
     }
 
-    fn finish_recording(&mut self, _: RecordingKey) {}
+    fn finish_recording(&mut self, _: RecordingKey) {
+        self.recorder.finish();
+    }
 
-    fn stop_recording(&mut self, _: RecordingKey) {}
+    fn stop_recording(&mut self, _: RecordingKey) {
+        self.recorder.stop();
+    }
 }
 
 /// Sends every 20 ms until stopped: sound each time, a picture every other time.

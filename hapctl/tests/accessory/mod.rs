@@ -1,7 +1,13 @@
 //! A camera on loopback for tests: the accessory's protocol crates on real sockets, and media that
 //! is made up.
 
+// Each test program uses a part of it.
+#![allow(dead_code)]
+
+mod data_stream;
+mod fmp4;
 mod media;
+mod recorder;
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
@@ -9,6 +15,8 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use data_stream::DataStreams;
+use hap_camera::recording::{SupportedRecording, Triggers};
 use hap_camera::rtp::{SupportedAudio, SupportedRtp, SupportedVideo};
 use hap_camera::services::{self, Description};
 use hap_camera::{Camera, CameraState, Event, Requester};
@@ -18,11 +26,15 @@ use hap_proto::{
     StoreError, Value, WriteContext,
 };
 use media::Senders;
+pub(crate) use recorder::Fault;
+use recorder::Recorder;
 
 /// The setup code of every test accessory.
 pub(crate) const CODE: &str = "518-08-582";
 /// Its device ID.
 pub(crate) const DEVICE: &str = "AA:BB:CC:00:11:22";
+/// How often a recording is looked at.
+const TICK: Duration = Duration::from_millis(10);
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A running accessory; stops when dropped.
@@ -37,12 +49,41 @@ enum Command {
     Input(ConnId, Vec<u8>),
     Closed(ConnId),
     EndStreams,
+    DataConnected(TcpStream),
+    DataInput(u64, Vec<u8>),
+    DataClosed(u64),
+    Motion(bool),
+    Ring,
+    Fault(Fault),
+    DropConnections,
+    Forget,
     Stop,
 }
 
 impl Accessory {
     /// Starts a camera with `streams` stream services.
     pub(crate) fn start(streams: u8) -> Self {
+        Self::run(description(streams))
+    }
+
+    /// Starts a camera that records, with a doorbell.
+    pub(crate) fn recording() -> Self {
+        // Made now, so that the first recording does not wait for it.
+        fmp4::h264();
+        let before = Duration::from_secs(4);
+        let triggers = Triggers::MOTION_AND_DOORBELL;
+        Self::run(Description {
+            recording: Some(SupportedRecording::for_source(
+                640, 360, 15, before, triggers,
+            )),
+            motion: true,
+            doorbell: true,
+            motion_hold: Duration::from_millis(300),
+            ..description(1)
+        })
+    }
+
+    fn run(description: Description) -> Self {
         let listener = TcpListener::bind((LOCAL, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (commands, received) = channel();
@@ -54,13 +95,38 @@ impl Accessory {
                 }
             }
         });
-        std::thread::spawn(move || World::new(streams, connected).run(&received));
+        std::thread::spawn(move || World::new(&description, connected).run(&received));
         Self { port, commands }
     }
 
     /// `127.0.0.1:PORT`.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Something moves, or no longer.
+    pub(crate) fn motion(&self, motion: bool) {
+        self.commands.send(Command::Motion(motion)).unwrap();
+    }
+
+    /// Somebody rings.
+    pub(crate) fn ring(&self) {
+        self.commands.send(Command::Ring).unwrap();
+    }
+
+    /// Does something wrong from now on.
+    pub(crate) fn fault(&self, fault: Fault) {
+        self.commands.send(Command::Fault(fault)).unwrap();
+    }
+
+    /// Closes all HAP connections.
+    pub(crate) fn drop_connections(&self) {
+        self.commands.send(Command::DropConnections).unwrap();
+    }
+
+    /// Forgets what a hub wrote.
+    pub(crate) fn forget(&self) {
+        self.commands.send(Command::Forget).unwrap();
     }
 
     /// Ends every stream, as a camera does that fails.
@@ -76,16 +142,17 @@ impl Drop for Accessory {
 }
 
 struct World {
+    description: Description,
     server: Server,
     host: CameraHost,
+    data: DataStreams,
     sockets: HashMap<ConnId, TcpStream>,
     next: u64,
     commands: Sender<Command>,
 }
 
 impl World {
-    fn new(streams: u8, commands: Sender<Command>) -> Self {
-        let description = description(streams);
+    fn new(description: &Description, commands: Sender<Command>) -> Self {
         let code: SetupCode = CODE.parse().unwrap();
         let device: DeviceId = DEVICE.parse().unwrap();
         let config = ServerConfig {
@@ -93,13 +160,16 @@ impl World {
             verifier: SetupVerifier::derive(&code, [3; 16]),
             limits: Limits::default(),
         };
-        let database = Database::new(vec![services::accessory(&description)]).unwrap();
+        let database = Database::new(vec![services::accessory(description)]).unwrap();
+        let port = data_stream::listen(commands.clone());
         Self {
+            description: description.clone(),
             server: Server::new(config, PairingState::default(), database),
             host: CameraHost {
-                camera: Camera::new(&description, CameraState::default()),
-                media: Senders::default(),
+                camera: Camera::new(description, CameraState::default()),
+                media: Senders::new(Recorder::new(port)),
             },
+            data: DataStreams::default(),
             sockets: HashMap::new(),
             next: 1,
             commands,
@@ -113,6 +183,8 @@ impl World {
             let wait = due.map_or(Duration::from_secs(3600), |at| {
                 at.saturating_duration_since(Instant::now())
             });
+            let playing = self.host.media.recorder.is_playing();
+            let wait = if playing { wait.min(TICK) } else { wait };
             match commands.recv_timeout(wait) {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(command) => self.obey(command),
@@ -123,7 +195,9 @@ impl World {
                     camera.timeout(now, media);
                 }
             }
+            self.send_pieces();
             self.drain();
+            self.drain_data();
         }
     }
 
@@ -135,10 +209,31 @@ impl World {
             Command::Closed(conn) => {
                 self.server.disconnected(conn, now, &mut self.host);
                 self.sockets.remove(&conn);
+                self.close_data_streams(conn.0);
             }
             Command::EndStreams => {
                 let CameraHost { camera, media } = &mut self.host;
                 camera.stop_all(media);
+            }
+            Command::DataConnected(stream) => self.data_connected(stream),
+            Command::DataInput(id, bytes) => self.data_input(id, &bytes),
+            Command::DataClosed(id) => self.data_closed(id),
+            Command::Fault(fault) => self.host.media.recorder.fault = fault,
+            Command::Motion(motion) => {
+                let CameraHost { camera, media } = &mut self.host;
+                camera.motion(motion, now, media);
+            }
+            Command::Ring => {
+                let CameraHost { camera, media } = &mut self.host;
+                camera.ring(now, media);
+            }
+            Command::DropConnections => {
+                for socket in self.sockets.values() {
+                    let _ = socket.shutdown(Shutdown::Both);
+                }
+            }
+            Command::Forget => {
+                self.host.camera = Camera::new(&self.description, CameraState::default());
             }
             Command::Stop => {}
         }
@@ -168,8 +263,16 @@ impl World {
     fn drain(&mut self) {
         let now = Instant::now();
         while let Some(event) = self.host.camera.poll_event() {
-            if let Event::Changed { id, value, origin } = event {
-                self.server.notify(id, value, origin, now);
+            match event {
+                Event::Changed { id, value, origin } => {
+                    self.server.notify(id, value, origin, now);
+                }
+                Event::CloseRecording {
+                    hds,
+                    stream_id,
+                    reason,
+                } => self.close_recording(hds, stream_id, reason),
+                _ => {}
             }
         }
         while let Some(output) = self.server.poll_output() {
@@ -259,7 +362,7 @@ impl Host for CameraHost {
     }
 
     fn resource(&mut self, _: &ConnContext<'_>, request: ResourceRequest) -> ResourceReply {
-        if request.width > 1920 {
+        if request.width > 1920 || self.media.recorder.fault == Fault::NoPicture {
             return ResourceReply::Error(Status::InvalidValue);
         }
         ResourceReply::Image(media::picture(request.width, request.height))
