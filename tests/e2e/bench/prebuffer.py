@@ -1,0 +1,68 @@
+"""What it costs to keep the past of a camera that is recorded as it is: armed daemons beside others that are not."""
+
+import asyncio
+import contextlib
+
+from harness import hapctl
+
+from . import clips, daemon
+from .memory import MIB, STEADY
+from .process import cpu_shares, memory
+from .report import SPREAD, Report, difference, median
+
+CAMERAS = 5
+PREBUFFER, SLACK = 4, 2  # seconds: what hubs ask for, and what hapd keeps on top
+ROUNDS = 10
+
+
+async def run(options, folder):
+    report = Report("prebuffer: what a camera costs that may be recorded")
+    clip = clips.busy()
+    kept = clip.bits_per_second / 8 * (PREBUFFER + SLACK) / MIB
+    report.note(f"{CAMERAS} RTSP cameras each of {clip.bits_per_second / 1e6:.2f} Mbit/s, one key frame a second, passed through; "
+                f"{PREBUFFER + SLACK} s of one are {kept:.2f} MiB. Percent of one core per camera over the same windows.")
+    async with contextlib.AsyncExitStack() as open, daemon.rtsp(folder, clip) as server:
+        pids = {}
+        for name in ("idle", "armed"):
+            entries = [server.camera(name=f"{name} {n}", audio=False) for n in range(CAMERAS)]
+            hapd = await open.enter_async_context(daemon.running(folder / name, *entries))
+            pids[name] = hapd.process.pid
+            if name == "armed":
+                await arm(hapd, folder / name)
+        await daemon.connected(server, 2 * CAMERAS)
+        await asyncio.sleep(PREBUFFER + SLACK + 4)
+        cpu = await cpu_shares(pids, max(options.samples, 6), max(options.seconds, 2) * 2)
+        resident = await steady(pids)
+    more = difference(cpu["armed"], cpu["idle"], CAMERAS)
+    table = report.table("CPU, all cameras of a daemon", *SPREAD)
+    for name, shares in cpu.items():
+        table.samples(name, shares)
+    report.table("CPU of one prebuffer", *SPREAD).samples("armed less idle", more)
+    weighs = report.table("memory, MiB", "rss", "pss", "private")
+    for name, values in resident.items():
+        weighs.add(f"{name}, {CAMERAS} cameras", *(values[k] for k in weighs.columns))
+    one = {k: (resident["armed"][k] - resident["idle"][k]) / CAMERAS for k in weighs.columns}
+    weighs.add("one prebuffer", *one.values())
+    report.goal("CPU of one prebuffer", median(more), 0.5, "% of a core")
+    report.goal("memory of one prebuffer : bitrate x time", one["pss"] / kept, 1.3)
+    return report
+
+
+async def arm(hapd, folder):
+    """As a hub would; the camera stays armed when that ends."""
+    for number, entry in enumerate(hapd.pairing_info().values()):
+        (folder / str(number)).mkdir()
+        control = hapctl.Hapctl(folder / str(number))
+        await control("pair", "--address", f"127.0.0.1:{entry['port']}", "--code", entry["setup_code"], "--alias", "cam")
+        await control("hub", "cam", "--clips", str(folder / str(number)), "--seconds", "1", check=False)
+
+
+async def steady(pids):
+    before = None
+    for _ in range(ROUNDS):
+        now = {name: memory(pid) for name, pid in pids.items()}
+        if before and all(abs(now[n]["rss"] - before[n]["rss"]) <= STEADY * before[n]["rss"] for n in pids):
+            break
+        before = now
+        await asyncio.sleep(4)
+    return now
