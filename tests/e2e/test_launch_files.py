@@ -80,10 +80,11 @@ async def test_launch_file_runs(folder, preset):
 
 async def run(launch, folder):
     line, viewers = with_viewers(launch)
+    speaks = "hapmotion" in line
     log = folder / "gst-launch.log"
     env = {**os.environ, "GST_PLUGIN_PATH": str(paths.TARGET / "release"), "GST_REGISTRY": str(folder / "registry")}
     with log.open("wb") as out:
-        process = subprocess.Popen(["gst-launch-1.0", *shlex.split(line)], cwd=folder, env=env, stdout=out, stderr=out)
+        process = subprocess.Popen(["gst-launch-1.0", *["-m"] * speaks, *shlex.split(line)], cwd=folder, env=env, stdout=out, stderr=out)
     try:
         if viewers:
             await wait.until(lambda: all([v.read() for v in viewers]), 20,
