@@ -68,6 +68,13 @@ pub(super) struct Contents {
     pub(super) kept: Vec<Range<usize>>,
 }
 
+impl Contents {
+    /// Whether nothing of `len` bytes is left out.
+    pub(super) fn is_all_of(&self, len: usize) -> bool {
+        self.kept.first().is_some_and(|range| *range == (0..len))
+    }
+}
+
 /// Looks through an access unit; what is cut short at its end is left out.
 pub(super) fn contents(codec: Codec, bytes: &[u8]) -> Contents {
     let mut contents = Contents {
@@ -119,6 +126,10 @@ mod tests {
         unit
     }
 
+    fn one(range: Range<usize>) -> Vec<Range<usize>> {
+        vec![range]
+    }
+
     fn access_unit(units: &[&[u8]]) -> Vec<u8> {
         units.iter().flat_map(|bytes| unit(bytes)).collect()
     }
@@ -134,14 +145,14 @@ mod tests {
         ]);
         let contents = contents(Codec::H264, &bytes);
         assert!(contents.key);
-        assert_eq!(contents.kept, [6 + 6 + 5..bytes.len()]);
+        assert_eq!(contents.kept, one(6 + 6 + 5..bytes.len()));
     }
 
     #[test]
     fn h264_intra_picture_that_is_no_idr_is_no_key() {
         let contents = contents(Codec::H264, &access_unit(&[&[0x41, 0x9a]]));
         assert!(!contents.key);
-        assert_eq!(contents.kept, [0..6]);
+        assert_eq!(contents.kept, one(0..6));
     }
 
     #[test]
@@ -150,7 +161,7 @@ mod tests {
             let bytes = access_unit(&[&[35 << 1, 1], &[33 << 1, 1], &[kind << 1, 1, 7]]);
             let contents = contents(Codec::H265, &bytes);
             assert_eq!(contents.key, key, "{kind}");
-            assert_eq!(contents.kept, [12..19]);
+            assert_eq!(contents.kept, one(12..19));
         }
     }
 

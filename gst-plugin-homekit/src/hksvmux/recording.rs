@@ -232,7 +232,7 @@ fn samples(buffer: &gst::BufferRef, rate: u64) -> u64 {
 /// Whether it is a key frame, and the same bytes without what does not belong into a sample.
 fn sample(codec: Codec, buffer: &gst::Buffer) -> Option<(bool, gst::Buffer)> {
     let contents = contents(codec, &buffer.map_readable().ok()?);
-    if contents.kept == [0..buffer.size()] {
+    if contents.is_all_of(buffer.size()) {
         return Some((contents.key, buffer.clone()));
     }
     let mut kept = contents.kept.into_iter();
