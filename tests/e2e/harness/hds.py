@@ -309,6 +309,11 @@ class Transfer:
         self.stream.event("dataSend", "close", {"streamId": self.stream_id, "reason": reason})
         self.stream.transfers.pop(self.stream_id, None)
 
+    async def over(self):
+        """Closed, and the accessory has read it: another connection could be faster otherwise."""
+        self.close()
+        await self.stream.alive()
+
     async def closed(self, seconds=5):
         """The reason with which the accessory closes it."""
         await wait.until(lambda: self.reason is not None, seconds, "a close from the accessory")
@@ -321,7 +326,7 @@ class DataStream:
     def __init__(self, session, greet=True, host="127.0.0.1", receive_buffer=None):
         self.session, self.greet, self.host, self.receive_buffer = session, greet, host, receive_buffer
         self.transfers, self.strays, self.problems = {}, [], []
-        self.gone = asyncio.Event()
+        self.gone, self.writer = asyncio.Event(), None
         self.out, self.into = 0, 0  # counters
         self._ids = itertools.count(1 << 33)
         self._answers = {}
@@ -344,11 +349,11 @@ class DataStream:
         self.reader, self.writer = await asyncio.open_connection(sock=sock, limit=limit)
         self._task = asyncio.create_task(self._read())
         if self.greet:
-            assert await self.request("control", "hello", {}) == (SUCCESS, {})
+            await self.alive(10)
         return self
 
     async def __aenter__(self):
-        return await self.connect()
+        return self if self.writer else await self.connect()
 
     async def __aexit__(self, kind, *_):
         self.close()
@@ -393,6 +398,10 @@ class DataStream:
         finally:
             self._answers.pop(id, None)
 
+    async def alive(self, seconds=5):
+        """Answers, and has read all that was sent before."""
+        assert await self.request("control", "hello", {}, seconds) == (SUCCESS, {})
+
     async def open(self, stream_id=1, kind=RECORDING, reason="record", target="controller", keep=True, **more):
         """A transfer, or `Refused`."""
         message = {"streamId": stream_id, "type": kind, "target": target, **more}
@@ -414,7 +423,7 @@ class DataStream:
     async def refusal(self, **more):
         """The reason with which an `open` is refused, or None."""
         try:
-            (await self.open(**more)).close()
+            await (await self.open(**more)).over()
         except Refused as refused:
             return refused.reason
         return None
@@ -436,6 +445,10 @@ class DataStream:
     def deaf(self):
         """Reads nothing any more."""
         self._hungry.clear()
+
+    def under_way(self):
+        """Whether a part of a frame has arrived."""
+        return bool(self.reader._buffer)
 
     async def ends(self, seconds=5):
         """Until the accessory closes the TCP connection."""
