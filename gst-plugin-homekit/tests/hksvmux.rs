@@ -3,105 +3,14 @@
 mod common;
 mod hksv;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use hksv::bench::Bench;
-use hksv::boxes::{self, Fragment, nal_units};
+use hksv::boxes::{self, Fragment};
+use hksv::check::{VIDEO_TIMESCALE, check, durations, frames, record};
 use hksv::peers;
-use hksv::streams::{self, Stream};
-
-const VIDEO_TIMESCALE: u64 = 90_000;
-
-/// Everything through at once, then the end.
-fn record(video: &Stream, audio: Option<&Stream>) -> Bench {
-    let bench = Bench::new(video, audio);
-    bench.push_both(&video.buffers, audio.map_or(&[], |it| &it.buffers));
-    bench.end();
-    bench
-}
-
-/// What holds for every recording.
-fn check(bench: &Bench, longest: u64) -> Vec<Fragment> {
-    let buffers = bench.buffers();
-    assert!(buffers[0].flags().contains(gst::BufferFlags::HEADER));
-    let tracks = boxes::init(&buffers[0].map_readable().unwrap());
-    assert!(tracks.values().all(|track| !track.has_edit_list));
-    assert_eq!(tracks[&1].timescale, VIDEO_TIMESCALE);
-    let fragments = bench.fragments();
-    let mut positions = [0, 0];
-    for (index, fragment) in fragments.iter().enumerate() {
-        assert_eq!(fragment.sequence_number, index as u64 + 1);
-        assert!(
-            fragment.duration() * 1000 <= longest * VIDEO_TIMESCALE,
-            "{}",
-            fragment.duration()
-        );
-        check_samples(fragment, &tracks[&1].entry);
-        assert_eq!(fragment.video()[0].dts, positions[0]);
-        positions[0] += fragment.duration();
-        if let Some(first) = fragment.audio().first() {
-            assert!(first.dts >= positions[1]);
-            positions[1] = first.dts + fragment.audio().iter().map(|it| it.duration).sum::<u64>();
-        }
-    }
-    check_times(&buffers, &fragments);
-    fragments
-}
-
-/// The first sample is a sync sample, and flags say the truth; nothing in samples that belongs to the
-/// sample entry.
-fn check_samples(fragment: &Fragment, entry: &str) {
-    assert!(fragment.video()[0].is_sync());
-    for sample in fragment.video() {
-        let kinds: Vec<u8> = nal_units(&sample.data)
-            .iter()
-            .map(|unit| {
-                if entry == "avc1" {
-                    unit[0] & 0x1f
-                } else {
-                    (unit[0] >> 1) & 0x3f
-                }
-            })
-            .collect();
-        let (key, unwanted) = match entry {
-            "avc1" => (kinds.contains(&5), 7..=13),
-            _ => (kinds.iter().any(|kind| (16..=21).contains(kind)), 32..=38),
-        };
-        assert!(
-            !kinds.iter().any(|kind| unwanted.contains(kind)),
-            "{kinds:?}"
-        );
-        assert_eq!(sample.is_sync(), key, "{kinds:?}");
-        assert_eq!(sample.is_delta(), !key, "{kinds:?}");
-    }
-    assert!(fragment.audio().iter().all(boxes::Sample::is_sync));
-}
-
-/// Buffers carry the times of what is in them.
-fn check_times(buffers: &[gst::Buffer], fragments: &[Fragment]) {
-    let start = buffers[1].pts().unwrap();
-    assert!(buffers[1].flags().contains(gst::BufferFlags::DISCONT));
-    for (buffer, fragment) in buffers[1..].iter().zip(fragments) {
-        let expected = fragment.video()[0].pts as u64 * 1_000_000 / 90;
-        let pts = (buffer.pts().unwrap() - start).nseconds();
-        assert!(pts.abs_diff(expected) < 20_000, "{pts} {expected}");
-        let duration = fragment.duration() * 1_000_000 / 90;
-        assert!(buffer.duration().unwrap().nseconds().abs_diff(duration) < 20_000);
-    }
-}
-
-fn durations(fragments: &[Fragment]) -> Vec<u64> {
-    fragments
-        .iter()
-        .map(|it| it.duration() * 1000 / VIDEO_TIMESCALE)
-        .collect()
-}
-
-fn frames(fragments: &[Fragment]) -> (usize, usize) {
-    let sum = |count: fn(&Fragment) -> usize| fragments.iter().map(count).sum();
-    (sum(|it| it.video().len()), sum(|it| it.audio().len()))
-}
+use hksv::streams;
 
 #[test]
 fn h264_and_aac_as_a_hub_wants_them() {
@@ -358,8 +267,8 @@ fn gaps_in_the_sound_stay_gaps() {
     let fragments = check(&bench, 4000);
     let last = fragments.iter().flat_map(|it| it.audio()).last().unwrap();
     let within = audio.buffers.iter().map(|it| it.pts().unwrap());
-    let within = within.filter(|pts| pts.seconds() < 8);
-    let expected = within.last().unwrap().nseconds() / 62_500;
+    let mut within = within.filter(|pts| pts.seconds() < 8);
+    let expected = within.next_back().unwrap().nseconds() / 62_500;
     assert!(
         last.dts.abs_diff(expected) <= 1024,
         "{} {expected}",
@@ -492,6 +401,44 @@ fn other_caps_end_the_recording() {
 }
 
 #[test]
+fn times_that_go_back_end_the_recording() {
+    let video = streams::h264("25", 3, 25).moved(60_000);
+    let bench = Bench::new(&video, None);
+    bench.push_both(&video.buffers, &[]);
+    let again = streams::h264("25", 3, 25);
+    let refused = again
+        .buffers
+        .iter()
+        .find_map(|buffer| bench.push_video(buffer).err());
+    assert_eq!(refused, Some(gst::FlowError::Eos));
+    assert!(bench.has_ended());
+    assert_eq!(frames(&check(&bench, 4000)).0, 75);
+    assert!(bench.complaints()[0].contains("went back"));
+}
+
+#[test]
+fn sound_that_comes_after_the_first_fragment_is_left_out() {
+    let (video, audio) = (streams::h264("25", 9, 25), streams::aac(16_000, 9));
+    let bench = Bench::with_silent_audio(&video, 50);
+    for buffer in &video.buffers[..101] {
+        bench.push_video(buffer).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(60));
+    bench.push_video(&video.buffers[101]).unwrap();
+    assert_eq!(bench.buffers().len(), 2);
+    bench.begin_audio(&audio);
+    bench.push_both(&video.buffers[102..], &audio.buffers);
+    bench.end();
+    assert_eq!(frames(&check(&bench, 4000)), (225, 0));
+    assert_eq!(peers::streams(&bench.file()), ["video,h264,avc1"]);
+    let complaints = bench.complaints();
+    assert!(
+        complaints.len() == 1 && complaints[0].contains("has none"),
+        "{complaints:?}"
+    );
+}
+
+#[test]
 fn the_same_caps_again_change_nothing() {
     let video = streams::h264("25", 6, 25);
     let bench = Bench::new(&video, None);
@@ -507,90 +454,6 @@ fn the_same_caps_again_change_nothing() {
     bench.end();
     assert_eq!(frames(&check(&bench, 4000)).0, 150);
     assert!(bench.complaints().is_empty());
-}
-
-#[test]
-fn prft_follows_a_given_start_time() {
-    let video = streams::h264("25", 10, 50).moved(7000);
-    let start: u64 = 1_700_000_000_123_456_789;
-    let bench = Bench::with(&video, None, |mux| mux.set_property("start-time", start));
-    bench.push_both(&video.buffers, &[]);
-    bench.end();
-    for fragment in check(&bench, 4000) {
-        let expected = start + fragment.video()[0].pts as u64 * 100_000 / 9;
-        // Fractions of NTP time are a quarter of a nanosecond.
-        assert!(
-            fragment.unix.abs_diff(expected) < 100_000,
-            "{} {expected}",
-            fragment.unix
-        );
-    }
-}
-
-#[test]
-fn prft_follows_reference_timestamps() {
-    let epoch: u64 = 1_750_000_000_000_000_000;
-    for (reference, offset) in [
-        ("timestamp/x-unix", 0),
-        ("timestamp/x-ntp", 2_208_988_800_000_000_000),
-    ] {
-        let mut video = streams::h264("25", 6, 50);
-        let caps = gst::Caps::builder(reference).build();
-        for buffer in &mut video.buffers {
-            let time =
-                gst::ClockTime::from_nseconds(buffer.pts().unwrap().nseconds() + epoch + offset);
-            let buffer = buffer.make_mut();
-            gst::ReferenceTimestampMeta::add(buffer, &caps, time, gst::ClockTime::NONE);
-        }
-        let bench = record(&video, None);
-        let fragments = check(&bench, 4000);
-        let first = video.buffers[0].pts().unwrap().nseconds() + epoch;
-        assert!(fragments[0].unix.abs_diff(first) < 100_000, "{reference}");
-        assert!(
-            fragments[1].unix.abs_diff(first + 4_000_000_000) < 100_000,
-            "{reference}"
-        );
-    }
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_nanos() as u64
-}
-
-#[test]
-fn prft_follows_the_pipeline_clock() {
-    // Pictures of the last five seconds come in one burst, as from a ring.
-    let video = streams::h264("25", 5, 25);
-    let bench = Bench::with(&video, None, |mux| {
-        let clock = gst::SystemClock::obtain();
-        mux.set_clock(Some(&clock)).unwrap();
-        let now = clock.time();
-        mux.set_base_time(now.saturating_sub(gst::ClockTime::from_seconds(60)));
-        mux.set_start_time(gst::ClockTime::NONE);
-    });
-    let video = video.moved(55_000);
-    let newest = unix_now();
-    bench.push_both(&video.buffers, &[]);
-    bench.end();
-    let taken = bench.fragments()[0].unix;
-    // The first picture, at 55 s of running time, is five seconds old.
-    let age = newest.abs_diff(taken);
-    assert!((4_500_000_000..5_100_000_000).contains(&age), "{age}");
-}
-
-#[test]
-fn without_a_clock_prft_says_when_the_first_picture_came() {
-    let before = unix_now();
-    let bench = record(&streams::h264("25", 5, 25), None);
-    let after = unix_now();
-    let taken = bench.fragments()[0].unix;
-    assert!(
-        (before - 1..=after).contains(&taken),
-        "{before} {taken} {after}"
-    );
 }
 
 #[test]

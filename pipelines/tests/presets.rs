@@ -45,6 +45,23 @@ fn test_pattern_to_viewer_sends_video_and_audio() {
     pipeline.set_state(gst::State::Null).unwrap();
 }
 
+#[test]
+fn motion_says_that_the_ball_moves() {
+    let pipeline = preset("motion");
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let bus = pipeline.bus().unwrap();
+    let said = bus
+        .timed_pop_filtered(
+            gst::ClockTime::from_seconds(20),
+            &[gst::MessageType::Element],
+        )
+        .expect("a message");
+    let said = said.structure().unwrap();
+    assert_eq!(said.name(), "hapmotion");
+    assert_eq!(said.get("motion"), Ok(true));
+    pipeline.set_state(gst::State::Null).unwrap();
+}
+
 /// Reads and writes in the working directory: the only test here that may.
 #[test]
 fn snapshot_makes_a_jpeg_of_the_first_picture() {

@@ -80,10 +80,12 @@ async def test_launch_file_runs(folder, preset):
 
 async def run(launch, folder):
     line, viewers = with_viewers(launch)
+    speaks = "hapmotion" in line  # what it found is in a message
     log = folder / "gst-launch.log"
     env = {**os.environ, "GST_PLUGIN_PATH": str(paths.TARGET / "release"), "GST_REGISTRY": str(folder / "registry")}
     with log.open("wb") as out:
-        process = subprocess.Popen(["gst-launch-1.0", *shlex.split(line)], cwd=folder, env=env, stdout=out, stderr=out)
+        command = ["gst-launch-1.0", *["-m"] * speaks, *shlex.split(line)]
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=out)
     try:
         if viewers:
             await wait.until(lambda: all([v.read() for v in viewers]), 20,
@@ -93,7 +95,8 @@ async def run(launch, folder):
             await wait.until(lambda: process.poll() is not None, 20, lambda: log.read_text())
             assert process.returncode == 0, log.read_text()
             written = [p for p in folder.iterdir() if p.suffix in (".jpg", ".mp4") and p.name != "camera.mp4"]
-            assert written and all(p.stat().st_size for p in written)
+            assert "motion=(boolean)true" in log.read_text() if speaks else written
+            assert all(p.stat().st_size for p in written)
             for path in written:
                 check = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", path, "-f", "null", "-"],
                                        stderr=subprocess.PIPE, text=True, timeout=60)

@@ -47,7 +47,8 @@ def cpu_seconds(hapd):
 
 async def test_command_triggers_the_running_daemon(folder):
     door, yard = doorbell(), {**pattern_camera("Yard"), "id": "yard"}
-    async with Hapd(folder, config(door, yard)) as hapd:
+    shed = {**pattern_camera("Cabin"), "id": "shed", "recording": False}
+    async with Hapd(folder, config(door, yard, shed)) as hapd:
         for words, said in [(("motion", "on"), "motion on"), (("motion", "off"), "motion off"),
                             (("motion", "pulse"), "motion pulse"), (("ring",), "ring"), (("occupancy", "on"), "occupancy on"),
                             (("privacy", "on"), "privacy on"), (("privacy", "off"), "privacy off")]:
@@ -55,6 +56,7 @@ async def test_command_triggers_the_running_daemon(folder):
             assert (done.returncode, done.stdout) == (0, f"{door['name']}: {said}\n"), done.stderr
         assert hapd.command("trigger", "yard", "motion", "on").returncode == 0, "the id is a name too"
         for words, reason in [(("Shed", "ring"), door["name"]), (("yard", "ring"), "doorbell = true"),
+                              (("shed", "motion", "on"), "recording = true"),
                               (("yard", "motion"), "motion on"), (("door", "ring", "off"), "no off"),
                               (("door", "privacy", "pulse"), "on or off"), (("door", "moton"), "motion"),
                               (("door", "motion", "up"), "pulse")]:
@@ -487,7 +489,7 @@ async def test_onvif_flood_is_cheap(folder):
 
 # --- what a home sees
 
-HOLD = 10  # seconds for which motion and occupancy are held
+HOLD = 1  # seconds for which motion and occupancy are held
 
 
 async def done(outcome):
@@ -498,7 +500,7 @@ async def done(outcome):
 @pytest.mark.deadline(240)
 @MQTT
 async def test_every_way_reaches_the_home(folder):
-    port, door = free_port(), doorbell()
+    port, door = free_port(), doorbell(motion_hold=HOLD)
     async with onvif.Camera() as cam, Broker(folder, free_port()) as broker:
         rules = f'mqtt = {FRIGATE}\n[mqtt]\nurl = {json.dumps(broker.url)}\n'
         text = with_http(with_onvif(door, cam) + rules, http=f"127.0.0.1:{port}")
@@ -539,6 +541,11 @@ async def test_every_way_reaches_the_home(folder):
             await occupancy.becomes(1)
             await command("occupancy", "off")
             await occupancy.becomes(0, HOLD + 5)
+            (mode,) = await home.services("21A")
+            disabled = (await home.characteristic(mode, "227"))["iid"]
+            for state in ("on", "off"):
+                await command("privacy", state)
+                assert await home.value(disabled) == (state == "on")
         assert cam.asked[-1] == "Unsubscribe"
 
 

@@ -166,7 +166,8 @@ fn properties() -> Vec<glib::ParamSpec> {
             .nick("Zones")
             .blurb(
                 "Polygons in which motion counts, as x,y of each corner from 0 to 1, from the top left: \
-                 \"0,0 0.5,0 0.5,1; …\"; empty = everywhere. What is no polygon is refused with a warning",
+                 \"0,0 0.5,0 0.5,1; ...\", \":\" being as good as a space; empty = everywhere. What is no polygon \
+                 is refused with a warning",
             )
             .default_value(Some(""))
             .mutable_playing()

@@ -48,13 +48,17 @@ impl Zones {
         Ok(Self { polygons })
     }
 
-    /// Polygons as text: `x,y x,y x,y` with `;` between polygons.
+    /// Polygons as text: `x,y x,y x,y` with `;` between polygons; `:` is as good as a space.
     ///
     /// # Errors
     /// As [`new`](Self::new), and for what is no number.
     pub fn parse(text: &str) -> Result<Self, ZoneError> {
         let polygons = text.split(';').filter(|polygon| !polygon.trim().is_empty());
-        let polygon = |text: &str| text.split_whitespace().map(corner).collect();
+        let gap = |c: char| c.is_whitespace() || c == ':';
+        let polygon = |text: &str| {
+            let corners = text.split(gap).filter(|corner| !corner.is_empty());
+            corners.map(corner).collect()
+        };
         Self::new(polygons.map(polygon).collect::<Result<_, _>>()?)
     }
 
@@ -117,6 +121,7 @@ mod tests {
         for (text, area) in [
             ("0,0 0.5,0 0.5,1 0,1", 0.5),
             ("0,0 1,0 0,1", 0.5),
+            ("0,0:1,0:0,1", 0.5),
             ("0,0 0.25,0 0.25,1 0,1; 0.75,0 1,0 1,1 0.75,1", 0.5),
             // Two that overlap.
             ("0,0 0.5,0 0.5,1 0,1; 0.25,0 0.75,0 0.75,1 0.25,1", 0.75),
@@ -151,7 +156,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_a_list_or_a_mistake(text in ".{0,200}", numbers in "[-0-9., ;e]{0,200}") {
+        fn any_text_is_a_list_or_a_mistake(text in ".{0,200}", numbers in "[-0-9., :;e]{0,200}") {
             let grid = Grid::new(64, 64).unwrap();
             for text in [text, numbers] {
                 if let Ok(zones) = Zones::parse(&text) {

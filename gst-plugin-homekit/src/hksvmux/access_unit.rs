@@ -2,9 +2,6 @@
 
 use std::ops::Range;
 
-/// `h264parse` and `h265parse` write lengths of four bytes.
-const LENGTH_SIZE: usize = 4;
-
 /// How NAL units are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Codec {
@@ -28,6 +25,16 @@ impl Codec {
             Self::H264 => "h264parse",
             Self::H265 => "h265parse",
         }
+    }
+
+    /// Bytes of the lengths before NAL units, by the decoder configuration (ISO/IEC 14496-15 §5.3.3.1.2,
+    /// §8.3.3.1.2): what a camera's recorder chose, since parsers keep it.
+    pub(super) fn length_size(self, configuration: &[u8]) -> Option<usize> {
+        let at = match self {
+            Self::H264 => 4,
+            Self::H265 => 21,
+        };
+        configuration.get(at).map(|byte| usize::from(byte & 3) + 1)
     }
 
     fn unit(self, header: u8) -> Unit {
@@ -68,13 +75,20 @@ pub(super) struct Contents {
     pub(super) kept: Vec<Range<usize>>,
 }
 
+impl Contents {
+    /// Whether nothing of `len` bytes is left out.
+    pub(super) fn is_all_of(&self, len: usize) -> bool {
+        self.kept.first().is_some_and(|range| *range == (0..len))
+    }
+}
+
 /// Looks through an access unit; what is cut short at its end is left out.
-pub(super) fn contents(codec: Codec, bytes: &[u8]) -> Contents {
+pub(super) fn contents(codec: Codec, length_size: usize, bytes: &[u8]) -> Contents {
     let mut contents = Contents {
         key: false,
         kept: Vec::new(),
     };
-    for (range, header) in units(bytes) {
+    for (range, header) in units(length_size, bytes) {
         match codec.unit(header) {
             Unit::Dispensable => continue,
             Unit::Key => contents.key = true,
@@ -94,13 +108,14 @@ fn keep(kept: &mut Vec<Range<usize>>, range: Range<usize>) {
 }
 
 /// Range of each NAL unit with its length, and the first byte of its header.
-fn units(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, u8)> + '_ {
+fn units(length_size: usize, bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, u8)> + '_ {
     let mut start = 0;
     std::iter::from_fn(move || {
-        let length = bytes.get(start..start + LENGTH_SIZE)?;
-        let length = u32::from_be_bytes(length.try_into().ok()?) as usize;
-        let end = start.checked_add(LENGTH_SIZE)?.checked_add(length)?;
-        let unit = bytes.get(start + LENGTH_SIZE..end)?;
+        let begin = start + length_size;
+        let length = bytes.get(start..begin)?.iter();
+        let length = length.fold(0, |length, byte| (length << 8) | usize::from(*byte));
+        let end = begin.checked_add(length)?;
+        let unit = bytes.get(begin..end)?;
         let range = start..end;
         start = end;
         Some((range, unit.first().copied().unwrap_or_default()))
@@ -119,6 +134,10 @@ mod tests {
         unit
     }
 
+    fn one(range: Range<usize>) -> Vec<Range<usize>> {
+        vec![range]
+    }
+
     fn access_unit(units: &[&[u8]]) -> Vec<u8> {
         units.iter().flat_map(|bytes| unit(bytes)).collect()
     }
@@ -132,41 +151,55 @@ mod tests {
             &[0x06, 5],
             &[0x65, 9, 9],
         ]);
-        let contents = contents(Codec::H264, &bytes);
+        let contents = contents(Codec::H264, 4, &bytes);
         assert!(contents.key);
-        assert_eq!(contents.kept, [6 + 6 + 5..bytes.len()]);
+        assert_eq!(contents.kept, one(6 + 6 + 5..bytes.len()));
     }
 
     #[test]
     fn h264_intra_picture_that_is_no_idr_is_no_key() {
-        let contents = contents(Codec::H264, &access_unit(&[&[0x41, 0x9a]]));
+        let contents = contents(Codec::H264, 4, &access_unit(&[&[0x41, 0x9a]]));
         assert!(!contents.key);
-        assert_eq!(contents.kept, [0..6]);
+        assert_eq!(contents.kept, one(0..6));
     }
 
     #[test]
     fn h265_random_access_points_are_keys() {
         for (kind, key) in [(1, false), (9, false), (16, true), (19, true), (21, true)] {
             let bytes = access_unit(&[&[35 << 1, 1], &[33 << 1, 1], &[kind << 1, 1, 7]]);
-            let contents = contents(Codec::H265, &bytes);
+            let contents = contents(Codec::H265, 4, &bytes);
             assert_eq!(contents.key, key, "{kind}");
-            assert_eq!(contents.kept, [12..19]);
+            assert_eq!(contents.kept, one(12..19));
         }
     }
 
     #[test]
     fn what_lies_between_dispensable_units_is_kept_in_pieces() {
         let bytes = access_unit(&[&[0x06, 1], &[0x0c, 0xff], &[0x65, 1]]);
-        let kept = contents(Codec::H264, &bytes).kept;
+        let kept = contents(Codec::H264, 4, &bytes).kept;
         assert_eq!(kept, [0..6, 12..18]);
+    }
+
+    #[test]
+    fn lengths_of_two_bytes_are_read_too() {
+        let configuration = [1, 66, 0, 30, 0xfd];
+        assert_eq!(Codec::H264.length_size(&configuration), Some(2));
+        assert_eq!(Codec::H265.length_size(&configuration), None);
+        let contents = contents(Codec::H264, 2, &[0, 2, 0x09, 0xf0, 0, 2, 0x65, 9]);
+        assert!(contents.key);
+        assert_eq!(contents.kept, one(4..8));
     }
 
     proptest! {
         #[test]
-        fn any_bytes_give_ranges_in_order_within_them(bytes: Vec<u8>, h265: bool) {
+        fn any_bytes_give_ranges_in_order_within_them(
+            bytes: Vec<u8>,
+            h265: bool,
+            length_size in 1_usize..=4,
+        ) {
             let codec = if h265 { Codec::H265 } else { Codec::H264 };
             let mut end = 0;
-            for range in contents(codec, &bytes).kept {
+            for range in contents(codec, length_size, &bytes).kept {
                 prop_assert!(end <= range.start && range.start < range.end);
                 prop_assert!(range.end <= bytes.len());
                 end = range.end;

@@ -48,10 +48,16 @@ impl<V, A> Fragment<V, A> {
     }
 }
 
-/// Too many pictures without a key frame.
+/// What no recording goes on with.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no key frame among {MAX_PICTURES} pictures")]
-pub(super) struct NoKeyFrame;
+pub(super) enum StreamError {
+    /// Memory would grow without end.
+    #[error("no key frame among {MAX_PICTURES} pictures")]
+    NoKeyFrame,
+    /// A key frame is shown before the one before it.
+    #[error("times of the pictures went back")]
+    WentBack,
+}
 
 #[derive(Debug)]
 pub(super) struct Fragmenter<V, A> {
@@ -60,6 +66,7 @@ pub(super) struct Fragmenter<V, A> {
     patience: Duration,
     /// Running time of the first key frame.
     zero: Option<u64>,
+    newest_key: Option<u64>,
     under_way: Vec<Picture<V>>,
     closed: VecDeque<Closed<V>>,
     sound: Option<Sound<A>>,
@@ -82,6 +89,7 @@ impl<V, A> Fragmenter<V, A> {
             cutter: Cutter::new(limit),
             patience,
             zero: None,
+            newest_key: None,
             under_way: Vec::new(),
             closed: VecDeque::new(),
             sound: None,
@@ -115,12 +123,18 @@ impl<V, A> Fragmenter<V, A> {
     /// The next picture in decoding order.
     ///
     /// # Errors
-    /// [`NoKeyFrame`] if memory would grow without end.
+    /// If the recording has to end before this picture.
     pub(super) fn picture(
         &mut self,
         picture: Picture<V>,
         now: Instant,
-    ) -> Result<Verdict, NoKeyFrame> {
+    ) -> Result<Verdict, StreamError> {
+        if picture.key {
+            let newest = self.newest_key.replace(picture.pts);
+            if newest.is_some_and(|newest| newest > picture.pts) {
+                return Err(StreamError::WentBack);
+            }
+        }
         let verdict = self.cutter.picture(picture.pts, picture.key);
         if self.zero.is_none() && picture.key {
             self.zero = Some(picture.pts);
@@ -136,7 +150,7 @@ impl<V, A> Fragmenter<V, A> {
             self.close(Some(picture.pts), now);
         }
         if self.under_way.len() >= MAX_PICTURES {
-            return Err(NoKeyFrame);
+            return Err(StreamError::NoKeyFrame);
         }
         self.under_way.push(picture);
         Ok(verdict)

@@ -120,7 +120,22 @@ fn a_stream_that_never_sends_another_key_frame_is_given_up() {
         };
         result = fragmenter.picture(picture, now);
     }
-    assert_eq!(result, Err(NoKeyFrame));
+    assert_eq!(result, Err(StreamError::NoKeyFrame));
+}
+
+#[test]
+fn times_that_go_back_end_it() {
+    let (mut fragmenter, now) = (fragmenter(), Instant::now());
+    seconds(&mut fragmenter, 3..5, now);
+    let picture = Picture {
+        pts: 0,
+        key: true,
+        data: 0,
+    };
+    let result = fragmenter.picture(picture, now);
+    assert_eq!(result, Err(StreamError::WentBack));
+    fragmenter.finish(now);
+    assert_eq!(fragmenter.fragment(now).map(|it| it.video.len()), Some(50));
 }
 
 /// Length of a group in frames and how many of its pictures are reordered.

@@ -243,7 +243,17 @@ impl InnerImp {
         self.drain()
     }
 
+    /// What was recorded so far goes out, where the stream is at fault.
     fn refuse(&self, error: &VideoError) -> gst::FlowError {
+        if let VideoError::Stream(error) = error {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Format,
+                ["The recording ends here: {error}"]
+            );
+            self.end_video();
+            return gst::FlowError::Eos;
+        }
         gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
         gst::FlowError::Error
     }

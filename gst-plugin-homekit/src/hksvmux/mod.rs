@@ -25,8 +25,9 @@
 //! on the buffers (`timestamp/x-unix`, `timestamp/x-ntp`), or by the pipeline's clock where that makes the
 //! picture at most ten minutes old, or by when it came.
 //!
-//! A change of resolution, codec, parameter sets or sound format that is not in the init segment ends the recording: the
-//! fragment under way goes out, then end of stream, and a warning message says why.
+//! A change of resolution, codec, parameter sets or sound format that is not in the init segment ends the
+//! recording, as do times that go back: the fragment under way goes out, then end of stream, and a warning message says
+//! why.
 //!
 //! # Example
 //!

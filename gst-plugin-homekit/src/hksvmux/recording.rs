@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::access_unit::{Codec, contents};
 use super::cut::Verdict;
-use super::fragmenter::{Fragment, Fragmenter, NoKeyFrame, Picture};
+use super::fragmenter::{Fragment, Fragmenter, Picture, StreamError};
 use super::settings::Settings;
 use super::sound::Sound;
 use super::wall_clock::{WallClock, carried};
@@ -35,7 +35,8 @@ pub(super) enum CapsChange {
 #[derive(Debug)]
 pub(super) struct Recording {
     fragmenter: Fragmenter<gst::Buffer, gst::Buffer>,
-    codec: Option<Codec>,
+    /// And the bytes of its lengths.
+    codec: Option<(Codec, usize)>,
     video_caps: Option<gst::Caps>,
     audio_caps: Option<gst::Caps>,
     /// The init segment is out, with or without sound.
@@ -81,8 +82,7 @@ impl Recording {
         let is_settled = self.fragmenter.has_begun();
         let change = take_caps(&mut self.video_caps, caps, is_settled);
         if change == CapsChange::Same {
-            let name = caps.structure(0).map(|it| it.name().as_str());
-            self.codec = name.and_then(Codec::from_media_type);
+            self.codec = codec(caps);
         }
         change
     }
@@ -111,11 +111,11 @@ impl Recording {
         buffer: &gst::Buffer,
         now: Instant,
     ) -> Result<Verdict, VideoError> {
-        let codec = self.codec.ok_or(VideoError::NoCaps)?;
+        let (codec, length_size) = self.codec.ok_or(VideoError::NoCaps)?;
         if let Some(unix) = carried(buffer) {
             self.wall_clock.set(pts, unix);
         }
-        let (key, data) = sample(codec, buffer).ok_or(VideoError::Unreadable)?;
+        let (key, data) = sample(codec, length_size, buffer).ok_or(VideoError::Unreadable)?;
         let picture = Picture { pts, key, data };
         let had_begun = self.fragmenter.has_begun();
         let verdict = self.fragmenter.picture(picture, now)?;
@@ -190,7 +190,7 @@ pub(super) enum VideoError {
     #[error("a picture cannot be read")]
     Unreadable,
     #[error(transparent)]
-    NoKeyFrame(#[from] NoKeyFrame),
+    Stream(#[from] StreamError),
 }
 
 /// Keeps the first caps, or later ones while they may still change.
@@ -213,6 +213,12 @@ fn in_init(caps: &gst::CapsRef) -> Option<(String, Vec<u8>)> {
     Some((structure.name().to_string(), data.unwrap_or_default()))
 }
 
+fn codec(caps: &gst::CapsRef) -> Option<(Codec, usize)> {
+    let (name, configuration) = in_init(caps)?;
+    let codec = Codec::from_media_type(&name)?;
+    Some((codec, codec.length_size(&configuration)?))
+}
+
 fn frame_interval(caps: &gst::CapsRef) -> Option<u64> {
     let rate = caps.structure(0)?.get::<gst::Fraction>("framerate").ok()?;
     let (numerator, denominator) = (rate.numer(), rate.denom());
@@ -230,9 +236,9 @@ fn samples(buffer: &gst::BufferRef, rate: u64) -> u64 {
 }
 
 /// Whether it is a key frame, and the same bytes without what does not belong into a sample.
-fn sample(codec: Codec, buffer: &gst::Buffer) -> Option<(bool, gst::Buffer)> {
-    let contents = contents(codec, &buffer.map_readable().ok()?);
-    if contents.kept == [0..buffer.size()] {
+fn sample(codec: Codec, length_size: usize, buffer: &gst::Buffer) -> Option<(bool, gst::Buffer)> {
+    let contents = contents(codec, length_size, &buffer.map_readable().ok()?);
+    if contents.is_all_of(buffer.size()) {
         return Some((contents.key, buffer.clone()));
     }
     let mut kept = contents.kept.into_iter();

@@ -47,6 +47,8 @@ enum Written {
 pub(super) enum WriteError {
     #[error("cannot set up isofmp4mux: {0}")]
     SetUp(#[from] gst::glib::BoolError),
+    #[error("isofmp4mux has no property {0}: gst-plugin-fmp4 0.14 or newer is needed")]
+    TooOld(&'static str),
     #[error("isofmp4mux does not start or stop: {0}")]
     State(#[from] gst::StateChangeError),
     #[error("isofmp4mux refuses a sample: {0}")]
@@ -72,12 +74,12 @@ impl Writer {
     /// For tracks of these caps, of which `audio` names a rate.
     pub(super) fn new(video: gst::Caps, audio: Option<gst::Caps>) -> Result<Self, WriteError> {
         let muxer = muxer::make()?;
-        muxer.set_property("fragment-duration", NEVER);
+        set(&muxer, "fragment-duration", &NEVER.nseconds().to_string())?;
         // How much its pads take before they block.
-        muxer.set_property("latency", NEVER);
-        muxer.set_property("send-force-keyunit", false);
-        muxer.set_property("interleave-time", gst::ClockTime::ZERO);
-        muxer.set_property_from_str("write-edts-mode", "never");
+        set(&muxer, "latency", &NEVER.nseconds().to_string())?;
+        set(&muxer, "send-force-keyunit", "false")?;
+        set(&muxer, "interleave-time", "0")?;
+        set(&muxer, "write-edts-mode", "never")?;
         let rate = audio.as_ref().map(audio_rate);
         let video = Track::new(&muxer, video, VIDEO_TIMESCALE as u32)?;
         let audio = audio.zip(rate);
@@ -167,7 +169,7 @@ impl Track {
     fn new(muxer: &gst::Element, caps: gst::Caps, timescale: u32) -> Result<Self, WriteError> {
         let sink = muxer.request_pad_simple("sink_%u");
         let sink = sink.ok_or(WriteError::Missing("pad for a track"))?;
-        sink.set_property("trak-timescale", timescale);
+        set(&sink, "trak-timescale", &timescale.to_string())?;
         let pad = gst::Pad::builder(gst::PadDirection::Src).build();
         pad.link(&sink).map_err(link_error)?;
         Ok(Self { pad, caps })
@@ -191,6 +193,19 @@ impl Track {
         let taken = self.pad.push_event(event);
         taken.then_some(()).ok_or(WriteError::RefusedEvent(kind))
     }
+}
+
+/// The system's muxer may be older than the one linked in.
+fn set(
+    object: &impl IsA<gst::glib::Object>,
+    name: &'static str,
+    value: &str,
+) -> Result<(), WriteError> {
+    if object.find_property(name).is_none() {
+        return Err(WriteError::TooOld(name));
+    }
+    object.set_property_from_str(name, value);
+    Ok(())
 }
 
 fn link_error(error: gst::PadLinkError) -> WriteError {

@@ -35,6 +35,23 @@ impl Bench {
         audio: Option<&Stream>,
         set: impl FnOnce(&gst::Element),
     ) -> Self {
+        let bench = Self::make(video, audio.is_some(), set);
+        if let Some(audio) = audio {
+            bench.begin_audio(audio);
+        }
+        bench
+    }
+
+    /// The audio pad is there, but says nothing; `wait` is `audio-wait`.
+    pub(crate) fn with_silent_audio(video: &Stream, wait: u32) -> Self {
+        Self::make(video, true, |mux| mux.set_property("audio-wait", wait))
+    }
+
+    pub(crate) fn begin_audio(&self, audio: &Stream) {
+        begin(self.audio.as_ref().unwrap(), &audio.caps);
+    }
+
+    fn make(video: &Stream, has_audio: bool, set: impl FnOnce(&gst::Element)) -> Self {
         crate::common::init();
         let mux = gst::ElementFactory::make("hksvmux").build().unwrap();
         let bus = gst::Bus::new();
@@ -46,12 +63,9 @@ impl Bench {
         output.set_active(true).unwrap();
         let wanted = Arc::<Mutex<Vec<_>>>::default();
         let video_pad = source(&mux, "video", &wanted);
-        let audio_pad = audio.map(|_| source(&mux, "audio", &wanted));
+        let audio_pad = has_audio.then(|| source(&mux, "audio", &wanted));
         mux.set_state(gst::State::Playing).unwrap();
         begin(&video_pad, &video.caps);
-        if let (Some(pad), Some(stream)) = (&audio_pad, audio) {
-            begin(pad, &stream.caps);
-        }
         Self {
             mux,
             bus,

@@ -4,5 +4,6 @@
 
 pub(crate) mod bench;
 pub(crate) mod boxes;
+pub(crate) mod check;
 pub(crate) mod peers;
 pub(crate) mod streams;

@@ -28,7 +28,7 @@ impl Target {
     pub fn new(config: &CameraConfig, camera: &AccessoryHandle) -> Self {
         let security = &config.security;
         let has = |kind: &Kind| match kind {
-            Kind::Motion => true,
+            Kind::Motion => security.recording,
             Kind::Ring => security.doorbell,
             Kind::Occupancy => security.occupancy,
             Kind::Privacy => security.privacy_switch,
@@ -166,7 +166,7 @@ const fn what(kind: Kind) -> &'static str {
 /// The key of the config that gives a camera this.
 pub(crate) const fn key(kind: Kind) -> &'static str {
     match kind {
-        Kind::Motion => "motion",
+        Kind::Motion => "recording",
         Kind::Ring => "doorbell",
         Kind::Occupancy => "occupancy",
         Kind::Privacy => "privacy_switch",

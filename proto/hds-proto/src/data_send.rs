@@ -106,7 +106,7 @@ impl OpenRequest {
                 .get("reason")
                 .and_then(Value::as_text)
                 .map(str::to_owned),
-            size: message.get("metadata").and_then(size),
+            size: size(message)?,
         })
     }
 }
@@ -408,7 +408,15 @@ fn field<'a, T>(
     value.ok_or(Reason::UnexpectedFailure)
 }
 
-fn size(metadata: &Value) -> Option<(u32, u32)> {
-    let side = |key| u32::try_from(metadata.get(key)?.as_int()?).ok();
-    Some((side("image-width")?, side("image-height")?))
+/// Nothing where nothing is said.
+fn size(message: &Value) -> Result<Option<(u32, u32)>, Reason> {
+    let metadata = message.get("metadata");
+    let side = |key| metadata.and_then(|m| m.get(key)).and_then(Value::as_int);
+    let (Some(width), Some(height)) = (side("image-width"), side("image-height")) else {
+        return Ok(None);
+    };
+    match (u32::try_from(width), u32::try_from(height)) {
+        (Ok(width), Ok(height)) => Ok(Some((width, height))),
+        _ => Err(Reason::BadData),
+    }
 }

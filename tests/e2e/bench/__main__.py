@@ -21,6 +21,8 @@ SECTIONS = {
     "srtp": "microseconds to protect 1200 bytes, beside the raw cost of the same bytes",
     "throughput": "packets per second of one core, not paced",
     "start": "Start write to first key frame, warm and cold",
+    "recording": "CPU per fragment of a recording: hksvmux, isofmp4mux, mp4mux, ffmpeg",
+    "motion": "what hapmotion sees and costs: motioncells",
     "memory": "memory per idle camera and per viewer",
     "growth": "1 to 10 viewers, 1 to 50 cameras",
     "micro": "nanoseconds of the hot paths, by criterion",

@@ -71,10 +71,11 @@ class Table:
 
     def __str__(self):
         width = max([len(self.title), *(len(name) + 2 for name, _ in self.rows)])
-        columns = [max(11, len(c)) + 2 for c in self.columns]
+        shown = [[number(v) for v in values] for _, values in self.rows]
+        columns = [max(11, len(c), *(len(row[i]) for row in shown if i < len(row))) + 2 for i, c in enumerate(self.columns)]
         lines = [self.title.ljust(width) + "".join(c.rjust(w) for c, w in zip(self.columns, columns))]
-        for name, values in self.rows:
-            lines.append(f"  {name}".ljust(width) + "".join(number(v).rjust(w) for v, w in zip(values, columns)))
+        for (name, _), row in zip(self.rows, shown):
+            lines.append(f"  {name}".ljust(width) + "".join(text.rjust(w) for text, w in zip(row, columns)))
         return "\n".join(lines)
 
     def as_json(self):

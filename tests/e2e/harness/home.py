@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import time
 import uuid
 
 from aiohomekit import hkjson
@@ -106,12 +107,14 @@ class Connection:
         self.pairing = pairing
         self.data = pairing.pairing_data
         self.events = []  # (aid, iid, value) in the order of arrival
+        self.event_times = []
         pairing.event_received = self._event
         self.accessories = None
 
     def _event(self, body):
         for entry in body["characteristics"]:
             self.events.append((entry["aid"], entry["iid"], entry.get("value")))
+            self.event_times.append(time.monotonic())
 
     async def close(self):
         """Also where the accessory has thrown this controller out: aiohomekit tried to come back, in vain."""

@@ -179,12 +179,14 @@ class Stream:
         return tlv.decode(await self.connection.read_tlv(self._iid["120"]))[1][0]
 
     async def setup(self):
-        """Writes 118 and reads the answer; returns its status."""
+        """Writes 118 and reads the answer; returns its status, or that of a write that was refused."""
         address = tlv.encode([(1, bytes([":" in self.host])), (2, self.host.encode()),
                               (3, struct.pack("<H", self.ports[0])), (4, struct.pack("<H", self.ports[1]))])
         srtps = [tlv.encode([(2, key), (3, salt), (1, bytes([self.want.suite]))]) for key, salt in self.our_keys]
         request = tlv.encode([(1, self.session), (3, address), (4, srtps[0]), (5, srtps[1])])
-        assert await self.connection.write_tlv(self._iid["118"], request) == 0
+        written = await self.connection.write_tlv(self._iid["118"], request)
+        if written != 0:
+            return written
         self.answer = tlv.decode(await self.connection.read_tlv(self._iid["118"]))
         assert self.answer[1] == self.session, self.answer
         status = tlv.u(self.answer[2])

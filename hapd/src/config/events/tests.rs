@@ -151,6 +151,12 @@ fn mistakes_in_topics() {
 }
 
 #[test]
+fn a_camera_without_recordings_has_no_motion_sensor() {
+    let text = with_mqtt("{ motion = \"a\" }\nrecording = false");
+    one_mistake(&text, 7, "motion needs recording = true");
+}
+
+#[test]
 fn onvif_by_the_rtsp_url() {
     let onvif = |line: &str| {
         let config = config(&format!("{CAMERA}onvif = {line}\n"));
