@@ -10,6 +10,7 @@ pub mod events;
 pub mod mdns;
 pub mod media;
 pub mod pairing_info;
+pub mod picture;
 pub mod random;
 pub mod run;
 pub mod state;

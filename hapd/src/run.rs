@@ -16,12 +16,15 @@ use crate::events::{Cameras, Sources, Target};
 use crate::mdns::Responder;
 use crate::media;
 use crate::pairing_info::PairingInfo;
+use crate::picture;
 use crate::random;
-use crate::state::{CameraRecord, StateDir};
+use crate::state::{CameraRecord, Picture, StateDir};
 
 /// IP camera and video doorbell (HAP R1 §13.3).
 const CATEGORY_CAMERA: u8 = 17;
 const CATEGORY_DOORBELL: u8 = 18;
+/// At the first start of a camera its accessory waits so long for a picture, to offer recordings of its size.
+const PICTURE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Serves `config` until SIGINT or SIGTERM; with `stdin_triggers`, lines on standard input are triggers.
 ///
@@ -36,9 +39,31 @@ pub async fn run(config: &Config, state: StateDir, stdin_triggers: bool) -> anyh
     }
     let mdns = Responder::start(&config.interfaces).context("cannot start mDNS")?;
     let interfaces = Interfaces::new(&config.interfaces);
-    let mut up = Vec::new();
+    let mut started = Vec::new();
     for (camera, record) in prepared {
-        up.push(start(camera, record, &state, &mdns, &interfaces)?);
+        let listener = listen(camera, record.port)?;
+        started.push((
+            camera,
+            record,
+            listener,
+            media::Camera::start(camera.media.clone()),
+        ));
+    }
+    let known_by = tokio::time::Instant::now() + PICTURE_PATIENCE;
+    let mut up = Vec::new();
+    for (camera, mut record, listener, source) in started {
+        if camera.security.recording && record.picture.is_none() {
+            record.picture = picture::wait(&source, known_by).await;
+        }
+        up.push(start(
+            camera,
+            record,
+            &state,
+            &mdns,
+            &interfaces,
+            listener,
+            source,
+        )?);
     }
     let ports: Vec<_> = up
         .iter()
@@ -50,10 +75,7 @@ pub async fn run(config: &Config, state: StateDir, stdin_triggers: bool) -> anyh
     let _control = control::serve(&state, up.clone(), targets.clone())
         .inspect_err(|error| warn!("no commands to the running daemon: {error:#}"));
     let sources = sources.start(config, &targets);
-    let watchers: Vec<_> = up
-        .iter()
-        .map(|a| tokio::spawn(report(a.name.clone(), a.media.clone())))
-        .collect();
+    let watchers: Vec<_> = up.iter().map(|a| tokio::spawn(report(a.clone()))).collect();
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     until_told_to_stop().await?;
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
@@ -93,9 +115,9 @@ fn start(
     state: &StateDir,
     mdns: &Responder,
     interfaces: &Interfaces,
+    listener: tokio::net::TcpListener,
+    source: media::Camera,
 ) -> anyhow::Result<AccessoryHandle> {
-    let listener = listen(camera, record.port)?;
-    let source = media::Camera::start(camera.media.clone());
     let description = Description {
         speaker: source.has_speaker(),
         ..describe(camera, &record)
@@ -148,7 +170,7 @@ fn describe(camera: &CameraConfig, record: &CameraRecord) -> Description {
         audio: SupportedAudio::opus(),
         rtp: SupportedRtp::default(),
         speaker: false,
-        recording: security.recording.then(|| recording(camera)),
+        recording: security.recording.then(|| recording(camera, record)),
         motion: security.recording,
         occupancy: security.occupancy,
         doorbell: security.doorbell,
@@ -157,14 +179,20 @@ fn describe(camera: &CameraConfig, record: &CameraRecord) -> Description {
     }
 }
 
-/// What can be recorded of a camera. One that is told its size has no larger one.
-fn recording(camera: &CameraConfig) -> SupportedRecording {
-    let (width, height) = camera.media.size.unwrap_or(camera.max_size);
+/// What can be recorded of a camera: its own picture, as far as that is known, within what is offered at all.
+fn recording(camera: &CameraConfig, record: &CameraRecord) -> SupportedRecording {
+    let usual = camera.media.size.unwrap_or(camera.max_size);
+    let picture = record.picture.unwrap_or(Picture {
+        width: usual.0,
+        height: usual.1,
+        fps: camera.media.fps.unwrap_or(0),
+    });
+    let (width, height) = picture::within(picture, camera.max_size);
+    let fps = if picture.fps == 0 { 30 } else { picture.fps };
     let triggers = match camera.security.doorbell {
         true => Triggers::MOTION_AND_DOORBELL,
         false => Triggers::MOTION,
     };
-    let fps = camera.media.fps.unwrap_or(30);
     SupportedRecording::for_source(width, height, fps, camera.security.prebuffer, triggers)
 }
 
@@ -195,11 +223,15 @@ fn show_codes(state: &StateDir, up: &[AccessoryHandle]) -> anyhow::Result<()> {
 }
 
 /// Says in the log what becomes of a camera's source.
-async fn report(name: String, camera: media::Camera) {
-    let mut status = camera.watch();
+async fn report(accessory: AccessoryHandle) {
+    let name = &accessory.name;
+    let mut status = accessory.media.watch();
     let mut last = None;
     loop {
         let now = status.borrow_and_update().clone();
+        if let Some(picture) = picture::of(&now) {
+            accessory.seen(picture).await;
+        }
         if last.as_ref() != Some(&now.state) {
             match &now.state {
                 media::State::Running => {

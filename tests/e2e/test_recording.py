@@ -45,8 +45,8 @@ async def one_clip(folder, camera, seconds=6, before=None, **check):
             await before()
         await moved(daemon, name, seconds)
         found = await peer.clip()
+        assert found["findings"] == [], found
         assert await peer.ended() == 0, peer.tail()
-    assert found["findings"] == [], found
     assert found["prebuffer_ms"] >= PREBUFFER * 1000, found
     assert found["open_to_first_fragment_ms"] < 1000, found
     assert found["duration_ms"] >= (PREBUFFER + seconds + HOLD - 1) * 1000, found

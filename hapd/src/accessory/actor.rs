@@ -22,7 +22,7 @@ use super::streams::Streams;
 use crate::events::{Inbox, Trigger};
 use crate::mdns::{Announcement, Responder};
 use crate::media::{self, SessionEvent};
-use crate::state::{CameraRecord, StateDir, StateError};
+use crate::state::{CameraRecord, Picture, StateDir, StateError};
 
 /// Messages that may wait for the actor; readers of sockets wait beyond that.
 const QUEUE: usize = 64;
@@ -34,6 +34,8 @@ pub(super) enum Message {
     Disconnected(ConnId),
     Snapshot(ConnId, Result<Vec<u8>, Status>),
     Session(StreamKey, SessionEvent),
+    /// The source's picture.
+    Seen(Picture),
     /// A data stream, named by its token, says something, or has ended.
     DataStream(u64, hds_proto::Event),
     DataStreamEnded(u64),
@@ -105,6 +107,11 @@ impl AccessoryHandle {
             .await
             .map_err(|_| stopped())?;
         result.await.map_err(|_| stopped())?
+    }
+
+    /// Says what the source's picture is: recordings are offered for it from the next start on.
+    pub async fn seen(&self, picture: Picture) {
+        let _ = self.actor.send(Message::Seen(picture)).await;
     }
 
     /// Ends all streams (receivers get a BYE) and connections.
@@ -264,6 +271,7 @@ impl Actor {
                     .resource_ready(conn, result, now, &mut self.host)
             }
             Message::Session(key, event) => self.session_event(key, &event),
+            Message::Seen(picture) => self.host.seen(picture),
             Message::DataStream(token, event) => self.data_stream(token, event, now),
             Message::DataStreamEnded(token) => self.data_stream_ended(token),
             Message::Recording(key, event) => self.recording(key, event, now),

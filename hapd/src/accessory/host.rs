@@ -18,7 +18,7 @@ use super::streams::Streams;
 use crate::mdns::{Announcement, Responder};
 use crate::media::Loudness;
 use crate::random;
-use crate::state::{CameraRecord, StateDir};
+use crate::state::{CameraRecord, Picture, StateDir};
 
 /// Largest picture that a controller may ask for.
 pub(super) const MAX_SNAPSHOT: u16 = 4096;
@@ -60,9 +60,29 @@ impl CameraHost {
         }
     }
 
+    /// Keeps what the source's picture is.
+    pub(super) fn seen(&mut self, picture: Picture) {
+        let before = self.record.picture.replace(picture);
+        if before == Some(picture) {
+            return;
+        }
+        if before.is_some() {
+            info!(
+                camera = self.record.name,
+                ?picture,
+                "the camera sends another picture: recordings are offered for it from the next start on"
+            );
+        }
+        self.save();
+    }
+
     /// Keeps the camera's own state (Active, mute, volume).
     pub(super) fn persist_camera(&mut self) {
         self.record.camera = self.camera.state();
+        self.save();
+    }
+
+    fn save(&self) {
         if let Err(error) = self.state.save(&self.id, &self.record) {
             error!(camera = self.record.name, %error, "cannot save the state");
         }

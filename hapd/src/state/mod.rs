@@ -24,6 +24,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 pub use record::{CameraRecord, SoundRecord};
+pub use recording::Picture;
 
 /// Why the state could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::hex::{hex, unhex, unhex_array};
-use super::recording::{OperatingModeRecord, RecordingRecord};
+use super::recording::{OperatingModeRecord, Picture, RecordingRecord};
 
 /// Raised when an older daemon could not read the file. 2 knows about recordings.
 const VERSION: u32 = 2;
@@ -37,6 +37,8 @@ pub struct CameraRecord {
     pub pairings: PairingState,
     /// Active, mute and volume.
     pub camera: CameraState,
+    /// The source's picture when it was last seen.
+    pub picture: Option<Picture>,
 }
 
 impl std::fmt::Debug for CameraRecord {
@@ -69,6 +71,7 @@ impl CameraRecord {
             database_digest: [0; 32],
             pairings: PairingState::default(),
             camera: CameraState::default(),
+            picture: None,
         };
         (record, code)
     }
@@ -138,6 +141,8 @@ struct File {
     operating_mode: OperatingModeRecord,
     #[serde(default)]
     recording: RecordingRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    picture: Option<Picture>,
 }
 
 impl Drop for File {
@@ -210,6 +215,7 @@ impl From<&CameraRecord> for File {
             speaker: r.camera.speaker.into(),
             operating_mode: r.camera.operating_mode.into(),
             recording: (&r.camera.recording).into(),
+            picture: r.picture,
         }
     }
 }
@@ -258,6 +264,7 @@ impl TryFrom<File> for CameraRecord {
                 operating_mode: file.operating_mode.into(),
                 recording: (&file.recording).try_into()?,
             },
+            picture: file.picture,
         })
     }
 }

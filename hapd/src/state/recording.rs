@@ -41,6 +41,18 @@ impl From<OperatingModeRecord> for OperatingModeState {
     }
 }
 
+/// What the source's picture was when it was last seen: recordings are offered for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Picture {
+    /// Pixels.
+    pub width: u16,
+    /// Pixels.
+    pub height: u16,
+    /// Frames per second; 0 = unknown.
+    pub fps: u8,
+}
+
 /// Camera Event Recording Management.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
