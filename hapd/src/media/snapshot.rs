@@ -439,7 +439,7 @@ fn assemble(
 
 /// What was decoded only because something later needs it is not scaled and encoded.
 fn leave_out_before(bin: &gst::Bin, wanted: gst::ClockTime) {
-    let Some(pad) = bin.by_name("gate").and_then(|gate| gate.static_pad("sink")) else {
+    let Some(pad) = bin.by_name("gate").and_then(|gate| gate.static_pad("src")) else {
         return;
     };
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
