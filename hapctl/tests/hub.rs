@@ -191,7 +191,7 @@ fn a_recording_at_motion_is_checked_and_kept() {
     assert_eq!(clip["ended"], "end of stream");
     assert_eq!(
         (&clip["video_codec"], &clip["audio_codec"]),
-        (&json!("H.264"), &json!("AAC-LC"))
+        (&json!("avc1.64001F"), &json!("mp4a.40.2"))
     );
     let prebuffer = clip["prebuffer_ms"].as_i64().unwrap();
     assert!((4_000..5_500).contains(&prebuffer), "{clip}");
@@ -497,7 +497,7 @@ fn people_get_lines_and_cameras_that_do_not_record_are_told() {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
-        text.contains("before the event") && text.contains("H.264"),
+        text.contains("before the event") && text.contains("avc1"),
         "{text}"
     );
     assert!(String::from_utf8_lossy(&output.stderr).contains("armed: 640x360@15"));

@@ -20,8 +20,8 @@ const FUTURE_MICROS: i64 = 1_000_000;
 const OLD: Duration = Duration::from_secs(10);
 /// Wall clock and decode time may differ this much from fragment to fragment.
 const STEP_MICROS: i64 = 500_000;
-/// Picture and sound of a fragment start within this: a few frames of AAC.
-const APART_MICROS: i64 = 200_000;
+/// Picture and sound of a fragment start within this; they are cut at different places.
+const APART_MICROS: i64 = 500_000;
 /// The event took a moment to arrive.
 const EVENT_MS: i64 = 100;
 
@@ -70,9 +70,9 @@ pub struct Summary {
     pub fragments: u64,
     /// Bytes with the initialization.
     pub bytes: u64,
-    /// Codec of the video.
+    /// Codec of the video, as in RFC 6381.
     pub video_codec: Option<String>,
-    /// Codec of the sound.
+    /// Codec of the sound, as in RFC 6381.
     pub audio_codec: Option<String>,
     /// What was found.
     pub findings: Findings,
@@ -293,7 +293,7 @@ impl Checker {
     pub fn finish(mut self) -> Summary {
         let prebuffer_ms = self.prebuffer();
         self.check_rates();
-        let codec = |track: Option<&super::init::Track>| track.map(|t| t.codec.name().to_owned());
+        let codec = |track: Option<&super::init::Track>| track.map(|t| t.codec.rfc6381());
         let init = self.init.as_ref();
         Summary {
             duration_ms: self.video.as_ref().map_or(0, Timeline::duration_ms),

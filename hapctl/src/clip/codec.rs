@@ -41,8 +41,10 @@ pub(crate) enum Codec {
 }
 
 /// What the sample entry says of the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Picture {
+    /// As in RFC 6381, such as `avc1.64001F`.
+    pub codec: String,
     pub width: u32,
     pub height: u32,
     /// `profile_idc`, or `general_profile_idc`.
@@ -52,7 +54,16 @@ pub(crate) struct Picture {
 }
 
 impl Codec {
-    /// Name for people and JSON.
+    /// As in RFC 6381.
+    pub(crate) fn rfc6381(&self) -> String {
+        match self {
+            Self::H264(picture) | Self::H265(picture) => picture.codec.clone(),
+            Self::Aac { .. } => format!("mp4a.{MPEG4_AUDIO:X}.{AAC_LC}"),
+            Self::Other(name) => name.clone(),
+        }
+    }
+
+    /// Name for people.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::H264(_) => "H.264",
@@ -92,41 +103,48 @@ fn h264(entry: &Mp4Box<'_>, findings: &mut Findings) -> Result<Picture, Malforme
         findings.add(Rule::ParameterSets, "avcC has no picture parameter set");
     }
     let (width, height) = entry_size(entry)?;
-    let sps = avcc
-        .sequence_parameter_sets
-        .first()
-        .and_then(|s| Sps::parse(s));
-    let Some(sps) = sps else {
-        findings.add(
-            Rule::ParameterSets,
-            "avcC has no sequence parameter set that can be read",
-        );
-        return Ok(Picture {
-            width,
-            height,
-            profile: avcc.avc_profile_indication,
-            level: avcc.avc_level_indication,
-        });
+    let (profile, level) = (avcc.avc_profile_indication, avcc.avc_level_indication);
+    let compatibility = avcc.profile_compatibility;
+    let said = Picture {
+        codec: format!("avc1.{profile:02X}{compatibility:02X}{level:02X}"),
+        width,
+        height,
+        profile,
+        level,
     };
-    if (sps.width, sps.height) != (width, height) {
-        let (w, h) = (sps.width, sps.height);
+    let first = avcc.sequence_parameter_sets.first();
+    let Some(sps) = first.and_then(|s| Sps::parse(s)) else {
+        let what = "avcC has no sequence parameter set that can be read";
+        findings.add(Rule::ParameterSets, what);
+        return Ok(said);
+    };
+    let is = Picture {
+        codec: said.codec.clone(),
+        width: sps.width,
+        height: sps.height,
+        profile: sps.profile,
+        level: sps.level,
+    };
+    check_said(&said, &is, findings);
+    Ok(is)
+}
+
+/// The sample entry and `avcC` repeat what the parameter set says.
+fn check_said(said: &Picture, is: &Picture, findings: &mut Findings) {
+    let (width, height) = (said.width, said.height);
+    if (width, height) != (is.width, is.height) {
+        let (w, h) = (is.width, is.height);
         findings.add(
             Rule::ParameterSets,
             format!("the sample entry says {width}x{height}, its parameter set {w}x{h}"),
         );
     }
-    if (sps.profile, sps.level) != (avcc.avc_profile_indication, avcc.avc_level_indication) {
+    if (said.profile, said.level) != (is.profile, is.level) {
         findings.add(
             Rule::ParameterSets,
             "profile and level of avcC are not those of its parameter set",
         );
     }
-    Ok(Picture {
-        width: sps.width,
-        height: sps.height,
-        profile: sps.profile,
-        level: sps.level,
-    })
 }
 
 fn h265(entry: &Mp4Box<'_>, findings: &mut Findings) -> Result<Picture, Malformed> {
@@ -143,11 +161,30 @@ fn h265(entry: &Mp4Box<'_>, findings: &mut Findings) -> Result<Picture, Malforme
     }
     let (width, height) = entry_size(entry)?;
     Ok(Picture {
+        codec: hevc_name(&entry.name(), &hvcc),
         width,
         height,
         profile: hvcc.general_profile_idc,
         level: hvcc.general_level_idc,
     })
+}
+
+/// ISO/IEC 14496-15 §E.3: profile, compatibility from the last bit, tier and level, constraints.
+fn hevc_name(entry: &str, hvcc: &Hvcc) -> String {
+    let space = ["", "A", "B", "C"][usize::from(hvcc.general_profile_space & 3)];
+    let compatible = u32::from_be_bytes(hvcc.general_profile_compatibility_flags).reverse_bits();
+    let tier = if hvcc.general_tier_flag { 'H' } else { 'L' };
+    let (profile, level) = (hvcc.general_profile_idc, hvcc.general_level_idc);
+    let mut name = format!("{entry}.{space}{profile}.{compatible:X}.{tier}{level}");
+    let constraints = hvcc.general_constraint_indicator_flags;
+    let used = constraints
+        .iter()
+        .rposition(|b| *b != 0)
+        .map_or(0, |n| n + 1);
+    for byte in &constraints[..used] {
+        name.push_str(&format!(".{byte:X}"));
+    }
+    name
 }
 
 fn check_lengths(length_size: u8, findings: &mut Findings) {
@@ -243,6 +280,22 @@ mod tests {
         );
         assert_eq!(audio_config(&[0x15]), None);
         assert_eq!(audio_config(&[0x16, 0x88]), None);
+    }
+
+    #[test]
+    fn hevc_names_are_those_of_the_standard() {
+        let mut hvcc = Hvcc {
+            general_profile_idc: 1,
+            general_profile_compatibility_flags: [0x60, 0, 0, 0],
+            general_constraint_indicator_flags: [0xB0, 0, 0, 0, 0, 0],
+            general_level_idc: 93,
+            ..Hvcc::new()
+        };
+        assert_eq!(hevc_name("hvc1", &hvcc), "hvc1.1.6.L93.B0");
+        hvcc.general_tier_flag = true;
+        hvcc.general_profile_space = 1;
+        hvcc.general_constraint_indicator_flags = [0; 6];
+        assert_eq!(hevc_name("hev1", &hvcc), "hev1.A1.6.H93");
     }
 
     proptest! {

@@ -146,24 +146,25 @@ fn read_track(
     let stbl = descend(mdia.body, &[b"minf", b"stbl"])?;
     check_empty(id, &stbl, findings);
     let codec = Codec::read(&descend(stbl.body, &[b"stsd"])?, findings)?;
-    let defaults = match extends.iter().find(|t| t.track_id == id) {
-        Some(trex) => Defaults {
-            duration: trex.default_sample_duration,
-            size: trex.default_sample_size,
-            flags: trex.default_sample_flags,
-        },
-        None => {
-            findings.add(Rule::TrackExtends, format!("track {id} has no trex"));
-            Defaults::default()
-        }
-    };
     let track = Track {
         id,
         timescale,
         codec,
-        defaults,
+        defaults: defaults(id, extends, findings),
     };
     Ok((handler, track))
+}
+
+fn defaults(id: u32, extends: &[Trex], findings: &mut Findings) -> Defaults {
+    let Some(trex) = extends.iter().find(|t| t.track_id == id) else {
+        findings.add(Rule::TrackExtends, format!("track {id} has no trex"));
+        return Defaults::default();
+    };
+    Defaults {
+        duration: trex.default_sample_duration,
+        size: trex.default_sample_size,
+        flags: trex.default_sample_flags,
+    }
 }
 
 /// ISO/IEC 14496-12 §8.3.2: version 1 has times of 64 bits before it.

@@ -28,9 +28,9 @@ pub struct ClipReport {
     pub fragments: u64,
     /// Bytes, the initialization included.
     pub bytes: u64,
-    /// Codec of the video.
+    /// Codec of the video, as in RFC 6381: `avc1.64001F`.
     pub video_codec: Option<String>,
-    /// Codec of the sound.
+    /// Codec of the sound, as in RFC 6381: `mp4a.40.2`.
     pub audio_codec: Option<String>,
     /// Why it ended.
     pub ended: String,

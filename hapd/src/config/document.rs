@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::fields::{Fields, known_keys};
 use super::mistake::{Collector, Mistakes};
-use super::{CameraConfig, Config, Security, events, name, slug, source};
+use super::{CameraConfig, Config, Security, events, motion, name, slug, source};
 use crate::media::{
     CameraSource, Passthrough, RecordingCodec, RtspTransport, Secret, Source, Talkback,
 };
@@ -31,6 +31,7 @@ const CAMERA: &[&str] = &[
     "recording",
     "recording_codec",
     "prebuffer",
+    "motion",
     "motion_hold",
     "doorbell",
     "occupancy",
@@ -197,8 +198,10 @@ fn camera(f: &mut Fields<'_, '_, '_>) -> Option<CameraConfig> {
     }
     let media = media(f, &name);
     let security = security(f);
+    let events = events::camera(f, &security, media.as_ref().map(|m| &m.source));
     Some(CameraConfig {
-        events: events::camera(f, &security, media.as_ref().map(|m| &m.source)),
+        motion: motion::camera(f, media.as_ref(), security.recording, events.tell_motion()),
+        events,
         port: f.integer("port", 0, 65535).unwrap_or(0),
         max_streams: f
             .integer("max_streams", 1, hap_camera::services::MAX_STREAMS.into())
@@ -289,7 +292,7 @@ fn source(f: &mut Fields<'_, '_, '_>, transport: Option<RtspTransport>) -> Optio
 }
 
 /// Most lower encodings of one camera.
-const MAX_STREAMS: usize = 4;
+pub(super) const MAX_STREAMS: usize = 4;
 
 fn streams(f: &mut Fields<'_, '_, '_>, transport: Option<RtspTransport>) -> Vec<Source> {
     let Some(value) = f.table.get("streams") else {

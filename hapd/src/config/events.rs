@@ -82,6 +82,13 @@ pub struct CameraEvents {
     pub onvif: Option<OnvifConfig>,
 }
 
+impl CameraEvents {
+    /// Whether motion comes from here.
+    pub(super) fn tell_motion(&self) -> bool {
+        self.onvif.is_some() || self.mqtt.iter().any(|rule| rule.kind == Kind::Motion)
+    }
+}
+
 /// What a message of an MQTT topic means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicRule {

@@ -4,13 +4,14 @@ mod document;
 mod events;
 mod fields;
 mod mistake;
+mod motion;
 mod name;
 mod source;
 
 use std::path::Path;
 use std::time::Duration;
 
-use crate::media::CameraSource;
+use crate::media::{CameraSource, MotionSettings};
 
 pub use document::parse;
 pub use events::{
@@ -53,6 +54,8 @@ pub struct CameraConfig {
     pub media: CameraSource,
     /// Home's view of it beyond live view.
     pub security: Security,
+    /// How it is watched for motion; `None`: it is not.
+    pub motion: Option<MotionSettings>,
     /// Where this camera's triggers may come from.
     pub events: CameraEvents,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::derived::{Derived, Streams};
+use super::motion::{MotionSettings, MotionWatch};
 use super::params::{CameraSource, MediaError, SessionEndpoints};
 use super::record::{Recorder, RecordingParams, Tell};
 use super::select::Encoding;
@@ -159,6 +160,15 @@ impl Camera {
     pub fn motion(&self) {
         self.inner.snapshots.remember();
         self.inner.recorder.motion();
+    }
+
+    /// Watches for motion until the returned value is dropped; `tell` hears of each change from a thread of its own.
+    pub fn watch_motion(
+        &self,
+        settings: MotionSettings,
+        tell: impl Fn(bool) + Send + 'static,
+    ) -> MotionWatch {
+        MotionWatch::start(&self.inner.shared, settings, tell)
     }
 
     /// Starts the recording `id`. `tell` hears of it, from any thread, until its last fragment, its failure or

@@ -10,6 +10,7 @@
 //! - The streams in memory are rings ([`gsthomekit::ring`]); `intake` fills them, `feed` empties them into pipelines.
 //! - `derived`: streams made for viewers, shared: `transcode` of video, `sound`.
 //! - `session`: one viewer; `leg` is one medium of it and ends in a `srtp_sink`, `select` chooses what it gets.
+//! - [`motion`]: whether something moves.
 //! - `record`: recordings, which begin in the past.
 //! - `snapshot`: still pictures; `placeholder` draws what is shown when there is none.
 //!
@@ -27,6 +28,7 @@ mod feed;
 mod h264;
 mod intake;
 mod leg;
+pub mod motion;
 mod params;
 mod placeholder;
 mod record;
@@ -47,6 +49,7 @@ mod transcode;
 mod video;
 
 pub use camera::Camera;
+pub use motion::{Detector, MotionSettings, MotionWatch};
 pub use params::{
     AudioParams, CameraSource, H264Level, H264Profile, MediaEndpoint, MediaError, Passthrough,
     RtspTransport, SALT_LENGTH, Secret, SessionEndpoints, Source, SrtpKey, SrtpSuite, Talkback,

@@ -19,6 +19,7 @@ pub(super) struct Tracks {
     pub(super) audio: Arc<Ring>,
     status: watch::Sender<Status>,
     listeners: Listeners,
+    message_listeners: Listeners<gst::StructureRef>,
     video_end: Mutex<VideoEnd>,
 }
 
@@ -35,6 +36,7 @@ impl Tracks {
             audio: Ring::new(Limits::LIVE),
             status: watch::channel(Status::starting()).0,
             listeners: Listeners::default(),
+            message_listeners: Listeners::default(),
             video_end: Mutex::default(),
         })
     }
@@ -66,6 +68,20 @@ impl Tracks {
     /// Calls `listener` at every change of the status while `alive` lives.
     pub(super) fn listen(&self, alive: &Arc<()>, listener: impl Fn() + Send + 'static) {
         self.listeners.add(alive, listener);
+    }
+
+    /// Calls `listener` with every message that an element of the source posts, while `alive` lives.
+    pub(super) fn listen_to_messages(
+        &self,
+        alive: &Arc<()>,
+        listener: impl Fn(&gst::StructureRef) + Send + 'static,
+    ) {
+        self.message_listeners.add_to(alive, listener);
+    }
+
+    /// An element of the source posted a message.
+    pub(super) fn tell_message(&self, message: &gst::StructureRef) {
+        self.message_listeners.tell_all(message);
     }
 
     /// Tells everyone that something has changed which the status does not show.
@@ -110,17 +126,32 @@ pub(super) fn send_key_unit_request(sink: &gst_app::AppSink) {
 }
 
 /// Closures to call at a change.
-#[derive(Default)]
-pub(super) struct Listeners(Mutex<Vec<Listener>>);
+pub(super) struct Listeners<T: ?Sized = ()>(Mutex<Vec<Listener<T>>>);
 
-struct Listener {
+struct Listener<T: ?Sized> {
     alive: Weak<()>,
-    tell: Box<dyn Fn() + Send>,
+    tell: Box<dyn Fn(&T) + Send>,
+}
+
+impl<T: ?Sized> Default for Listeners<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
 }
 
 impl Listeners {
     /// Adds one that is called while `alive` lives.
     pub(super) fn add(&self, alive: &Arc<()>, tell: impl Fn() + Send + 'static) {
+        self.add_to(alive, move |()| tell());
+    }
+
+    pub(super) fn tell(&self) {
+        self.tell_all(&());
+    }
+}
+
+impl<T: ?Sized> Listeners<T> {
+    fn add_to(&self, alive: &Arc<()>, tell: impl Fn(&T) + Send + 'static) {
         let mut listeners = self.lock();
         listeners.retain(|listener| listener.alive.strong_count() > 0);
         listeners.push(Listener {
@@ -129,22 +160,22 @@ impl Listeners {
         });
     }
 
-    pub(super) fn tell(&self) {
+    fn tell_all(&self, news: &T) {
         for listener in self
             .lock()
             .iter()
             .filter(|listener| listener.alive.strong_count() > 0)
         {
-            (listener.tell)();
+            (listener.tell)(news);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Listener>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Listener<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Debug for Listeners {
+impl<T: ?Sized> std::fmt::Debug for Listeners<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Listeners")
     }

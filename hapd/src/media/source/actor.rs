@@ -336,7 +336,10 @@ impl Actor {
                 let _ = pipeline.recalculate_latency();
                 None
             }
-            BusEvent::Element(..) => None,
+            BusEvent::Element(_, message) => {
+                self.tracks.tell_message(&message);
+                None
+            }
         }
     }
 

@@ -9,7 +9,7 @@ const STABLE: Duration = Duration::from_secs(10);
 
 /// Doubles from 0.5 s to 30 s.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(in super::super) struct Backoff {
     next: Duration,
 }
 
@@ -21,7 +21,7 @@ impl Default for Backoff {
 
 impl Backoff {
     /// Time to wait after a failure of a source that delivered for `ran`.
-    pub(super) fn after(&mut self, ran: Duration) -> Duration {
+    pub(in super::super) fn after(&mut self, ran: Duration) -> Duration {
         if ran >= STABLE {
             self.next = FIRST;
         }

@@ -25,4 +25,5 @@ mod reason;
 mod url;
 
 pub(super) use actor::{Handle, spawn};
+pub(super) use backoff::Backoff;
 pub(crate) use url::{RtspUrl, authority, unescaped};
