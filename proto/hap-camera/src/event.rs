@@ -26,7 +26,7 @@ pub enum Event {
     ActiveChanged(bool),
     /// [`Camera::armed`](crate::Camera::armed) changed: a prebuffer is wanted, another one, or none.
     ArmedChanged,
-    /// A hub's selection was refused, and the one before stays.
+    /// A hub's selection was refused, and the one before stays; said once for each reason in a row.
     SelectionRefused(DecodeError),
     /// Media has delivered nothing for so long that hubs give up; said once for each such gap.
     RecordingStalled {

@@ -47,7 +47,9 @@ pub(crate) struct Management {
     state: RecordingState,
     /// What `state.selected` says.
     selected: Option<SelectedRecording>,
+    /// Why the last selection was refused; and the same until it is told.
     refused: Option<DecodeError>,
+    untold: Option<DecodeError>,
 }
 
 impl Management {
@@ -65,6 +67,7 @@ impl Management {
             state,
             selected,
             refused: None,
+            untold: None,
         }
     }
 
@@ -119,18 +122,22 @@ impl Management {
                     offered: offered(&self.supported),
                 };
                 self.selected = Some(selected);
+                self.refused = None;
                 Ok(set(&mut self.state.selected, Some(kept)))
             }
             Err(error) => {
-                self.refused = Some(error);
+                if self.refused.as_ref() != Some(&error) {
+                    self.untold = Some(error.clone());
+                    self.refused = Some(error);
+                }
                 Err(Status::InvalidValue)
             }
         }
     }
 
-    /// Why the selection that was just written was refused.
+    /// Why the selection that was just written was refused, unless the one before was for the same reason.
     pub(crate) const fn take_refused(&mut self) -> Option<DecodeError> {
-        self.refused.take()
+        self.untold.take()
     }
 }
 

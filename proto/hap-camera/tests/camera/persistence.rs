@@ -125,9 +125,15 @@ fn impossible_selections_are_refused_and_the_old_one_stays() {
         item
     }));
     for bytes in [wrong, long, vec![], vec![1, 2]] {
-        let refused = b.write(id(iid::SELECTED_RECORDING), Value::Tlv8(bytes), phone(9));
-        assert_eq!(refused, Err(Status::InvalidValue));
-        assert!(matches!(b.events()[..], [Event::SelectionRefused(_)]));
+        for told in [1, 0] {
+            let selection = Value::Tlv8(bytes.clone());
+            let refused = b.write(id(iid::SELECTED_RECORDING), selection, phone(9));
+            assert_eq!(refused, Err(Status::InvalidValue));
+            let events = b.events();
+            assert_eq!(events.len(), told, "the same reason is told once");
+            let refused = |event: &Event| matches!(event, Event::SelectionRefused(_));
+            assert!(events.iter().all(refused));
+        }
     }
     let number = b.write(id(iid::SELECTED_RECORDING), Value::UInt(1), phone(9));
     assert_eq!(number, Err(Status::InvalidValue));
