@@ -128,6 +128,7 @@ fn start(
         state: state.clone(),
         description,
         media: source,
+        motion: camera.motion.clone(),
         listener,
         interfaces: interfaces.clone(),
         mdns: Some(mdns.clone()),

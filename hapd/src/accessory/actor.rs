@@ -21,6 +21,7 @@ use super::listener::Interfaces;
 use super::streams::Streams;
 use crate::events::{Inbox, Trigger};
 use crate::mdns::{Announcement, Responder};
+use crate::media::motion::{MotionSettings, MotionWatch};
 use crate::media::{self, SessionEvent};
 use crate::state::{CameraRecord, Picture, StateDir, StateError};
 
@@ -58,6 +59,8 @@ pub struct Setup {
     pub description: Description,
     /// Its media, already started.
     pub media: media::Camera,
+    /// How it is watched for motion; `None`: it is not.
+    pub motion: Option<MotionSettings>,
     /// The HAP port.
     pub listener: TcpListener,
     /// Where connections are taken.
@@ -182,15 +185,18 @@ impl Accessory {
         };
         host.announce();
         host.apply_speaker();
-        let actor = Actor {
+        let mut actor = Actor {
             server,
             host,
             writers: HashMap::new(),
             next_conn: 1,
             tx: tx.downgrade(),
+            motion: setup.motion,
+            watch: None,
             triggers: handle.triggers.clone(),
         };
         actor.apply_armed();
+        actor.apply_watch();
         tokio::spawn(actor.run(rx));
         Ok(handle)
     }
@@ -223,7 +229,10 @@ pub(super) struct Actor {
     writers: HashMap<ConnId, Writer>,
     next_conn: u64,
     pub(super) tx: mpsc::WeakSender<Message>,
-    triggers: Arc<Inbox>,
+    /// How the camera is watched for motion, and the watch as long as it is.
+    pub(super) motion: Option<MotionSettings>,
+    pub(super) watch: Option<MotionWatch>,
+    pub(super) triggers: Arc<Inbox>,
 }
 
 impl Actor {
@@ -348,6 +357,7 @@ impl Actor {
         if persist {
             self.host.persist_camera();
             self.host.apply_speaker();
+            self.apply_watch();
         }
     }
 

@@ -5,15 +5,15 @@ use std::time::Instant;
 use hap_camera::Event;
 use hap_camera::services::iid;
 use hap_proto::Value;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::actor::Actor;
 use crate::events::Trigger;
+use crate::media::motion::MotionSettings;
 
 impl Actor {
     /// Something happened at the camera.
     pub(super) fn trigger(&mut self, trigger: Trigger, now: Instant) {
-        debug!(camera = self.host.record.name, ?trigger, "triggered");
         let (camera, streams) = (&mut self.host.camera, &mut self.host.streams);
         match trigger {
             Trigger::Motion(on) => camera.motion(on, now, streams),
@@ -35,7 +35,10 @@ impl Actor {
         let name = &self.host.record.name;
         match event {
             Event::ArmedChanged => self.apply_armed(),
-            Event::ActiveChanged(active) => info!(camera = name, active, "camera switched"),
+            Event::ActiveChanged(active) => {
+                info!(camera = name, active, "camera switched");
+                self.apply_watch();
+            }
             Event::Rang => {
                 info!(camera = name, "somebody rings");
                 self.host.streams.camera().motion();
@@ -56,6 +59,29 @@ impl Actor {
                 );
             }
             _ => {}
+        }
+    }
+
+    /// Watches for motion as long as anybody wants to know: Home detects or records, or the config says so.
+    pub(super) fn apply_watch(&mut self) {
+        let camera = &self.host.camera;
+        let detects = !camera.offers_streams();
+        let wanted = |settings: &&MotionSettings| {
+            camera.is_active() && (settings.always || camera.is_armed() || detects)
+        };
+        match (self.motion.as_ref().filter(wanted), &self.watch) {
+            (None, _) => self.watch = None,
+            (Some(_), Some(_)) => {}
+            (Some(settings), None) => {
+                let inbox = self.triggers.clone();
+                let tell = move |on| inbox.put(Trigger::Motion(on));
+                self.watch = Some(
+                    self.host
+                        .streams
+                        .camera()
+                        .watch_motion(settings.clone(), tell),
+                );
+            }
         }
     }
 

@@ -47,6 +47,7 @@ pub(super) fn camera(
     }
     recording.then_some(MotionSettings {
         detector,
+        always: value.is_some(),
         ..settings
     })
 }
@@ -245,6 +246,7 @@ mod tests {
         let text = "motion = { detector = \"hapmotion\", sensitivity = 0.75, hold = 5, stream = 1, \
                     zones = [[[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]], [[0, 0], [1, 0], [1, 1]]] }";
         let expected = MotionSettings {
+            always: true,
             detector: Detector::Hapmotion,
             sensitivity: 0.75,
             zones: Zones::parse("0.1,0.1 0.9,0.1 0.5,0.9; 0,0 1,0 1,1").unwrap(),

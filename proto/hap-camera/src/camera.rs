@@ -153,6 +153,12 @@ impl Camera {
         }
     }
 
+    /// Whether any stream service is switched on; Home switches them off where it only detects or records.
+    #[must_use]
+    pub fn offers_streams(&self) -> bool {
+        self.streams.iter().any(Stream::active)
+    }
+
     /// Whether the camera may see: neither switched off in Home nor by hand.
     #[must_use]
     pub const fn is_active(&self) -> bool {

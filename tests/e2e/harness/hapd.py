@@ -19,11 +19,11 @@ _ENVIRONMENT = {
 
 
 def config(*cameras, interfaces=("lo",)):
-    """TOML for `cameras`: dicts of the keys of one `[[camera]]`."""
+    """TOML for `cameras`: dicts of the keys of one `[[camera]]`. Motion is told, not seen, unless they say otherwise."""
     lines = ["[hapd]", f"interfaces = {json.dumps(list(interfaces))}"]
     for camera in cameras:
         lines += ["", "[[camera]]"]
-        lines += [f"{key} = {json.dumps(value)}" for key, value in camera.items()]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in {"motion": "off", **camera}.items()]
     return "\n".join(lines) + "\n"
 
 

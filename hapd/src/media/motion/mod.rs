@@ -45,6 +45,8 @@ pub struct MotionSettings {
     pub zones: Zones,
     /// How long the detector goes on after it last saw something.
     pub hold: Duration,
+    /// Whether also while Home wants neither recordings nor detection.
+    pub always: bool,
     /// Which encoding: 0 is the camera's best, the others are its `streams`; the lowest when absent.
     pub stream: Option<usize>,
 }
@@ -56,6 +58,7 @@ impl Default for MotionSettings {
             sensitivity: 0.5,
             zones: Zones::default(),
             hold: Duration::from_secs(2),
+            always: false,
             stream: None,
         }
     }
