@@ -25,9 +25,9 @@ PHASES = 4
 EACH = max(2, RECORDINGS // CAMERAS // PHASES)
 
 # A camera that encodes by itself: its H.264 is recorded as it is.
-SOURCE = ("launch:videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=15/1 "
-          "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 bitrate=200 ! video/x-h264,profile=main "
-          "audiotestsrc is-live=true wave=ticks samplesperbuffer=960 ! audio/x-raw,rate=48000,channels=1")
+SOURCE = ("launch:videotestsrc is-live=true pattern=ball ! capsfilter caps=video/x-raw,format=I420,width=320,height=240,framerate=15/1 "
+          "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 bitrate=200 ! capsfilter caps=video/x-h264,profile=main "
+          "audiotestsrc is-live=true wave=ticks samplesperbuffer=960 ! capsfilter caps=audio/x-raw,rate=48000,channels=1")
 
 
 def camera(number):
@@ -96,7 +96,7 @@ async def test_recordings_in_a_row_leave_nothing_behind(folder):
         names, ended, quiet = [e["name"] for e in entries], collections.Counter(), []
         for _ in range(PHASES):
             ended += await phase(controls, hapd, names, dice)
-            await asyncio.sleep(1)
+            await asyncio.sleep(7)  # what was before the last time that it was switched off is forgotten
             await asyncio.gather(*[right(control) for control in controls])
             await asyncio.sleep(3)
             quiet.append(left(hapd))

@@ -104,9 +104,9 @@ impl Grid {
     }
 
     fn add_row(&self, pixels: &[u8], step: usize, sums: &mut [u32; CELLS]) {
-        for column in 0..self.columns {
+        for (column, total) in sums.iter_mut().enumerate().take(self.columns) {
             let (left, right) = (self.edge(column), self.edge(column + 1));
-            sums[column] += match step {
+            *total += match step {
                 1 => sum(&pixels[left..right]),
                 _ => pixels[left * step..=(right - 1) * step]
                     .iter()
