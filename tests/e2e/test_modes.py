@@ -4,7 +4,6 @@ import asyncio
 import bisect
 import collections
 import contextlib
-import io
 import itertools
 import json
 import os
@@ -13,9 +12,8 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from PIL import Image
 
-from harness import clip, hds, wait
+from harness import clip, hds, jpeg, wait
 from harness.cameras import pattern_camera
 from harness.hapd import Hapd, config
 from harness.hds import DataStream, Refused
@@ -92,21 +90,14 @@ async def snapshot(connection, reason=None):
     answer = await connection.snapshot(320, 180, **more)
     if answer.code == 207:
         return json.loads(bytes(answer.body))["status"]
-    assert answer.code == 200 and picture(bytes(answer.body)) == (320, 180)
+    assert answer.code == 200 and jpeg.size(bytes(answer.body)) == (320, 180)
     return 0
-
-
-def picture(data):
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    assert image.format == "JPEG"
-    return image.size
 
 
 async def hub_snapshot(stream, stream_id, reason):
     """0 for a picture, or the reason instead."""
     try:
-        assert picture(await stream.snapshot(stream_id, reason, (320, 180))) == (320, 180)
+        assert jpeg.size(await stream.snapshot(stream_id, reason, (320, 180))) == (320, 180)
     except Refused as refused:
         return refused.reason
     return 0

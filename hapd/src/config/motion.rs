@@ -220,6 +220,14 @@ mod tests {
             .clone()
     }
 
+    /// What a camera that names no particulars gets: it is watched whatever Home wants.
+    fn named() -> MotionSettings {
+        MotionSettings {
+            always: true,
+            ..MotionSettings::default()
+        }
+    }
+
     fn detector(motion: &str) -> Option<Detector> {
         settings(motion).map(|settings| settings.detector)
     }
@@ -254,7 +262,7 @@ mod tests {
             stream: Some(1),
         };
         assert_eq!(settings(text), Some(expected));
-        assert_eq!(settings("motion = {}"), Some(MotionSettings::default()));
+        assert_eq!(settings("motion = {}"), Some(named()));
         assert_eq!(
             settings("[camera.motion]\nsensitivity = 1")
                 .unwrap()
@@ -275,10 +283,7 @@ mod tests {
         };
         assert_eq!(with(""), None);
         assert_eq!(with("motion = \"auto\""), None);
-        assert_eq!(
-            with("motion = \"hapmotion\""),
-            Some(MotionSettings::default())
-        );
+        assert_eq!(with("motion = \"hapmotion\""), Some(named()));
         assert_eq!(settings("recording = false"), None);
     }
 

@@ -210,7 +210,7 @@ fn look(sample: &gst::Sample) -> Decoded {
 }
 
 /// Shows the library's log when `RUST_LOG` is set.
-fn log() {
+pub fn log() {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -48,7 +48,8 @@ def selection(width, height, fps, prebuffer=4000, triggers=1, container=0, fragm
     stream = members((1, "B", profile), (2, "B", level), (3, "<I", kbps), (4, "<I", key_frames))
     picture = members((1, "<H", width), (2, "<H", height), (3, "B", fps))
     video = members((1, "B", codec), (2, None, stream), (3, None, picture))
-    audio = members((1, "B", sound), (2, None, members((1, "B", channels), (2, "B", mode), (3, "B", rate), (4, "<I", sound_kbps))))
+    samples = members((1, "B", channels), (2, "B", mode), (3, "B", rate), (4, "<I", sound_kbps))
+    audio = members((1, "B", sound), (2, None, samples))
     return members((1, None, general), (2, None, video), (3, None, audio))
 
 
