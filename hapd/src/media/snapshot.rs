@@ -287,7 +287,7 @@ impl Job {
         let frame = self
             .frame()
             .ok_or("the source has delivered no picture yet")?;
-        let failed = match jpeg(&[frame.clone()], self.size, BUDGET) {
+        let failed = match jpeg(std::slice::from_ref(&frame), self.size, BUDGET) {
             Ok(jpeg) => {
                 self.keep(frame.time(), &jpeg);
                 lock(&self.state).good = Some(frame);

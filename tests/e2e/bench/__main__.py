@@ -22,6 +22,7 @@ SECTIONS = {
     "throughput": "packets per second of one core, not paced",
     "start": "Start write to first key frame, warm and cold",
     "recording": "CPU per fragment of a recording: hksvmux, isofmp4mux, mp4mux, ffmpeg",
+    "prebuffer": "CPU and memory of a camera whose past is kept for recordings",
     "motion": "what hapmotion sees and costs: motioncells",
     "memory": "memory per idle camera and per viewer",
     "growth": "1 to 10 viewers, 1 to 50 cameras",
