@@ -195,6 +195,9 @@ impl Accessory {
             watch: None,
             triggers: handle.triggers.clone(),
         };
+        if actor.host.record.privacy && setup.description.privacy_switch {
+            actor.host.set_privacy(true);
+        }
         actor.apply_armed();
         actor.apply_watch();
         tokio::spawn(actor.run(rx));

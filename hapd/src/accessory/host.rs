@@ -76,6 +76,14 @@ impl CameraHost {
         self.save();
     }
 
+    /// The privacy switch is thrown, or let go; it stays so over a restart.
+    pub(super) fn set_privacy(&mut self, on: bool) {
+        self.camera.set_manually_disabled(on, &mut self.streams);
+        if std::mem::replace(&mut self.record.privacy, on) != on {
+            self.save();
+        }
+    }
+
     /// Keeps the camera's own state (Active, mute, volume).
     pub(super) fn persist_camera(&mut self) {
         self.record.camera = self.camera.state();

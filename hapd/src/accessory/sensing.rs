@@ -18,7 +18,7 @@ impl Actor {
         match trigger {
             Trigger::Motion(on) => camera.motion(on, now, streams),
             Trigger::Occupancy(on) => camera.occupancy(on, now, streams),
-            Trigger::Privacy(on) => camera.set_manually_disabled(on, streams),
+            Trigger::Privacy(on) => self.host.set_privacy(on),
             Trigger::Ring => {
                 if !camera.ring(now, streams) {
                     warn!(

@@ -39,6 +39,8 @@ pub struct CameraRecord {
     pub camera: CameraState,
     /// The source's picture when it was last seen.
     pub picture: Option<Picture>,
+    /// The privacy switch, as it was last heard of: a restart must not open a camera's eye.
+    pub privacy: bool,
 }
 
 impl std::fmt::Debug for CameraRecord {
@@ -72,6 +74,7 @@ impl CameraRecord {
             pairings: PairingState::default(),
             camera: CameraState::default(),
             picture: None,
+            privacy: false,
         };
         (record, code)
     }
@@ -143,6 +146,8 @@ struct File {
     recording: RecordingRecord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     picture: Option<Picture>,
+    #[serde(default)]
+    privacy: bool,
 }
 
 impl Drop for File {
@@ -216,6 +221,7 @@ impl From<&CameraRecord> for File {
             operating_mode: r.camera.operating_mode.into(),
             recording: (&r.camera.recording).into(),
             picture: r.picture,
+            privacy: r.privacy,
         }
     }
 }
@@ -265,6 +271,7 @@ impl TryFrom<File> for CameraRecord {
                 recording: (&file.recording).try_into()?,
             },
             picture: file.picture,
+            privacy: file.privacy,
         })
     }
 }
