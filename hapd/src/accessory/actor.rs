@@ -193,6 +193,7 @@ impl Accessory {
             tx: tx.downgrade(),
             motion: setup.motion,
             watch: None,
+            refused: None,
             triggers: handle.triggers.clone(),
         };
         if actor.host.record.privacy && setup.description.privacy_switch {
@@ -235,6 +236,8 @@ pub(super) struct Actor {
     /// How the camera is watched for motion, and the watch as long as it is.
     pub(super) motion: Option<MotionSettings>,
     pub(super) watch: Option<MotionWatch>,
+    /// Why the last stream was refused to a hub, if it was.
+    pub(super) refused: Option<hds_proto::Reason>,
     pub(super) triggers: Arc<Inbox>,
 }
 

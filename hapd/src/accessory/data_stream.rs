@@ -19,6 +19,8 @@ use crate::media::Piece;
 const MAX_QUEUED: usize = 24 << 20;
 /// A hub that takes nothing for so long is gone.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// Frames that wait to be written before nothing more is read: a hub that asks has to listen, too.
+const MAX_FRAMES: usize = 64;
 /// Bytes taken from the socket at once. Hubs send a few hundred.
 const READ_CHUNK: usize = 4 << 10;
 
@@ -224,7 +226,7 @@ impl Link {
         let due = due.into_iter().flatten().min();
         let front = self.out.front().map(|frame| &frame[self.offset..]);
         tokio::select! {
-            read = self.read.read(buffer) => match read {
+            read = self.read.read(buffer), if self.out.len() < MAX_FRAMES => match read {
                 Ok(0) | Err(_) => Step::Broken,
                 Ok(count) => Step::Read(count),
             },

@@ -56,13 +56,22 @@ impl Actor {
         let streams = &mut self.host.streams;
         let camera = &mut self.host.camera;
         match camera.recording_open(HdsId(token), open.stream_id, now, streams) {
-            Ok(_) => self.tell(token, Command::Accept(open)),
+            Ok(_) => {
+                self.refused = None;
+                self.tell(token, Command::Accept(open));
+            }
             Err(reason) => self.refuse(token, open, reason),
         }
     }
 
     fn refuse(&mut self, token: u64, open: OpenRequest, reason: Reason) {
-        info!(camera = self.host.record.name, kind = open.kind.name(), %reason, "refused to the hub");
+        let name = &self.host.record.name;
+        // Hubs that try again and again are told of once.
+        if self.refused.replace(reason) == Some(reason) {
+            debug!(camera = name, %reason, "refused to the hub again");
+        } else {
+            info!(camera = name, kind = open.kind.name(), %reason, "refused to the hub");
+        }
         self.tell(token, Command::Refuse(open, reason));
     }
 
