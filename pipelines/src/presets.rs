@@ -33,12 +33,26 @@ presets![
     "rtpbin-to-viewer",
     "test-source",
     "snapshot",
-    "hksv-fragments"
+    "motion",
+    "hksv-fragments",
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_file_is_in_the_list() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/presets");
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut files: Vec<_> = files
+            .map(|file| file.unwrap().path().file_stem().unwrap().to_owned())
+            .collect();
+        let mut listed: Vec<_> = PRESETS.iter().map(|p| p.name.into()).collect();
+        files.sort();
+        listed.sort();
+        assert_eq!(files, listed);
+    }
 
     #[test]
     fn every_preset_explains_itself_and_has_one_pipeline() {
