@@ -48,7 +48,10 @@ mod tests {
         let mut files: Vec<_> = files
             .map(|file| file.unwrap().path().file_stem().unwrap().to_owned())
             .collect();
-        let mut listed: Vec<_> = PRESETS.iter().map(|p| p.name.into()).collect();
+        let mut listed: Vec<_> = PRESETS
+            .iter()
+            .map(|p| std::ffi::OsString::from(p.name))
+            .collect();
         files.sort();
         listed.sort();
         assert_eq!(files, listed);
