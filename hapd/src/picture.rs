@@ -1,14 +1,19 @@
 //! The picture of a camera's source, for which recordings are offered.
 
-use tokio::time::{Instant, timeout_at};
+use std::time::Duration;
 
-use crate::media::{Camera, Status};
+use tokio::time::{Instant, sleep};
+
+use crate::media::Camera;
 use crate::state::Picture;
 
-/// What the source sends, if it sends anything.
+/// How often a camera is asked whether its picture is known.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What recordings of the camera show, of at most the size `most`, as far as that is known.
 #[must_use]
-pub fn of(status: &Status) -> Option<Picture> {
-    let video = status.video.as_ref()?;
+pub fn of(camera: &Camera, most: (u16, u16)) -> Option<Picture> {
+    let video = camera.recorded(most)?;
     let side = |pixels: u32| u16::try_from(pixels).ok().filter(|pixels| *pixels > 0);
     Some(Picture {
         width: side(video.width)?,
@@ -18,11 +23,14 @@ pub fn of(status: &Status) -> Option<Picture> {
 }
 
 /// The same, once it is known; `None` if that takes longer than until `deadline`.
-pub async fn wait(camera: &Camera, deadline: Instant) -> Option<Picture> {
-    let mut status = camera.watch();
-    let known = status.wait_for(|status| of(status).is_some());
-    let known = timeout_at(deadline, known).await.ok()?.ok()?;
-    of(&known)
+pub async fn wait(camera: &Camera, most: (u16, u16), deadline: Instant) -> Option<Picture> {
+    loop {
+        let picture = of(camera, most);
+        if picture.is_some() || Instant::now() >= deadline {
+            return picture;
+        }
+        sleep(TICK).await;
+    }
 }
 
 /// Its size, made to fit into `most`, upright or not, in its own shape.

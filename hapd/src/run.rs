@@ -53,7 +53,7 @@ pub async fn run(config: &Config, state: StateDir, stdin_triggers: bool) -> anyh
     let mut up = Vec::new();
     for (camera, mut record, listener, source) in started {
         if camera.security.recording && record.picture.is_none() {
-            record.picture = picture::wait(&source, known_by).await;
+            record.picture = picture::wait(&source, camera.max_size, known_by).await;
         }
         up.push(start(
             camera,
@@ -75,7 +75,11 @@ pub async fn run(config: &Config, state: StateDir, stdin_triggers: bool) -> anyh
     let _control = control::serve(&state, up.clone(), targets.clone())
         .inspect_err(|error| warn!("no commands to the running daemon: {error:#}"));
     let sources = sources.start(config, &targets);
-    let watchers: Vec<_> = up.iter().map(|a| tokio::spawn(report(a.clone()))).collect();
+    let watchers: Vec<_> = up
+        .iter()
+        .zip(&config.cameras)
+        .map(|(a, camera)| tokio::spawn(report(a.clone(), camera.max_size)))
+        .collect();
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     until_told_to_stop().await?;
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
@@ -224,13 +228,13 @@ fn show_codes(state: &StateDir, up: &[AccessoryHandle]) -> anyhow::Result<()> {
 }
 
 /// Says in the log what becomes of a camera's source.
-async fn report(accessory: AccessoryHandle) {
+async fn report(accessory: AccessoryHandle, most: (u16, u16)) {
     let name = &accessory.name;
     let mut status = accessory.media.watch();
     let mut last = None;
     loop {
         let now = status.borrow_and_update().clone();
-        if let Some(picture) = picture::of(&now) {
+        if let Some(picture) = picture::of(&accessory.media, most) {
             accessory.seen(picture).await;
         }
         if last.as_ref() != Some(&now.state) {

@@ -73,6 +73,16 @@ async def test_a_camera_with_h265_is_transcoded(folder):
     assert "transcoded" in (folder / "hapd.log").read_text()
 
 
+async def test_a_camera_with_h265_is_recorded_from_its_lower_h264_stream(folder):
+    for name in ("main", "sub"):
+        (folder / name).mkdir()
+    async with RtspServer(folder / "main", codec="h265", size="640x360", sound="aac") as main, \
+            RtspServer(folder / "sub", size="320x180", sound="none") as sub:
+        _, tracks, _ = await one_clip(folder, main.camera(streams=[sub.url]))
+    assert (tracks["video"]["width"], tracks["video"]["height"]) == (320, 180)
+    assert "transcoded" not in (folder / "hapd.log").read_text()
+
+
 async def test_h265_passes_where_the_config_says_so(folder):
     async with RtspServer(folder, codec="h265", size="640x360", sound="aac") as server:
         camera = server.camera(recording_codec="source")

@@ -7,12 +7,12 @@ use tokio::sync::watch;
 use super::derived::{Derived, Streams};
 use super::motion::{MotionSettings, MotionWatch};
 use super::params::{CameraSource, MediaError, SessionEndpoints};
-use super::record::{Recorder, RecordingParams, Tell};
+use super::record::{self, Recorder, RecordingParams, Tell};
 use super::select::Encoding;
 use super::session::Session;
 use super::snapshot::{Snapshot, Snapshots};
 use super::source::{self, Handle};
-use super::status::{State, Status};
+use super::status::{State, Status, VideoInfo};
 use super::talkback::{Loudness, Talkback};
 use super::tracks::Tracks;
 use super::transcode::{Transcode, Variant};
@@ -149,6 +149,12 @@ impl Camera {
     /// Sets mute and volume of what viewers say.
     pub fn set_speaker(&self, loudness: Loudness) {
         self.inner.shared.talkback.set_loudness(loudness);
+    }
+
+    /// The picture that recordings will have, of at most this size, as far as it is known.
+    pub fn recorded(&self, most: (u16, u16)) -> Option<VideoInfo> {
+        let shared = &self.inner.shared;
+        record::recorded(&shared.encodings(), shared.source.recording_codec, most)
     }
 
     /// Keeps the past for recordings like these; `None`: no longer. Without it a recording begins with what live view keeps.

@@ -12,6 +12,8 @@ mod stream;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+pub(super) use stream::recorded;
+
 use super::camera::Shared;
 use super::params::{H264Level, H264Profile};
 

@@ -237,21 +237,42 @@ impl Stream {
 
 /// The camera's encodings that can be recorded as they are, the best first.
 fn suitable(encodings: &[Encoding], wanted: &RecordingVideo, policy: RecordingCodec) -> Vec<usize> {
+    let most = (wanted.width, wanted.height);
     let suits = |info: &VideoInfo| {
-        let codec = match info.codec.as_str() {
-            "h264" => true,
-            "h265" => policy == RecordingCodec::Source,
-            _ => false,
-        };
-        codec && (policy == RecordingCodec::Source || fits(info, wanted))
+        is_recorded(info, policy) && (policy == RecordingCodec::Source || fits(info, most))
     };
     let numbered = encodings.iter().enumerate();
     let suits = numbered.filter(|(_, encoding)| encoding.info.as_ref().is_some_and(suits));
     suits.map(|(index, _)| index).collect()
 }
 
-fn fits(info: &VideoInfo, wanted: &RecordingVideo) -> bool {
-    let (width, height) = (u32::from(wanted.width), u32::from(wanted.height));
+/// What will be recorded of a camera, as far as that can be told before a hub selects: its best encoding that is recorded
+/// as it is and not larger than `most`, else its best, which is transcoded. `None` while encodings that may be the one are
+/// not known.
+pub(in super::super) fn recorded(
+    encodings: &[Encoding],
+    policy: RecordingCodec,
+    most: (u16, u16),
+) -> Option<VideoInfo> {
+    for encoding in encodings {
+        let info = encoding.info.as_ref()?;
+        if is_recorded(info, policy) && fits(info, most) {
+            return Some(info.clone());
+        }
+    }
+    encodings.first()?.info.clone()
+}
+
+fn is_recorded(info: &VideoInfo, policy: RecordingCodec) -> bool {
+    match info.codec.as_str() {
+        "h264" => true,
+        "h265" => policy == RecordingCodec::Source,
+        _ => false,
+    }
+}
+
+fn fits(info: &VideoInfo, (width, height): (u16, u16)) -> bool {
+    let (width, height) = (u32::from(width), u32::from(height));
     let within = |w, h| (1..=width).contains(&w) && (1..=height).contains(&h);
     // A picture on end has as many pixels.
     within(info.width, info.height) || within(info.height, info.width)
@@ -345,6 +366,27 @@ mod tests {
         );
         let portrait = [encoding("h264", 1080, 1920)];
         assert_eq!(suitable(&portrait, &WANTED, RecordingCodec::H264), [0]);
+    }
+
+    #[test]
+    fn what_is_offered_is_what_will_be_recorded() {
+        let size = |encodings: &[Encoding], policy| {
+            let info = recorded(encodings, policy, (1920, 1080));
+            info.map(|info| (info.width, info.height))
+        };
+        let camera = [encoding("h265", 3840, 2160), encoding("h264", 1280, 720)];
+        assert_eq!(size(&camera, RecordingCodec::H264), Some((1280, 720)));
+        assert_eq!(size(&camera[..1], RecordingCodec::H264), Some((3840, 2160)));
+        let large = [encoding("h264", 2560, 1440), encoding("h264", 640, 360)];
+        assert_eq!(size(&large, RecordingCodec::H264), Some((640, 360)));
+        let raw = [encoding("raw", 1280, 720)];
+        assert_eq!(size(&raw, RecordingCodec::H264), Some((1280, 720)));
+        let unknown = Encoding {
+            info: None,
+            bitrate: None,
+        };
+        let starting = [encoding("h265", 1280, 720), unknown];
+        assert_eq!(size(&starting, RecordingCodec::H264), None);
     }
 
     #[test]
