@@ -1,8 +1,9 @@
 //! Commands to the running daemon: a Unix socket in the state directory, one JSON object per line each way.
 
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -80,7 +81,8 @@ pub fn serve(
     let path = state.control_socket();
     // The state directory is locked by this process: what is there belongs to a daemon that was killed.
     let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path)
+    let reached = Reached::of(&path)?;
+    let listener = UnixListener::bind(&reached.path)
         .with_context(|| format!("cannot listen on {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     let task = tokio::spawn(async move {
@@ -163,6 +165,35 @@ async fn unpair(cameras: &[AccessoryHandle], which: Option<&str>) -> Reply {
         }
     }
     Reply { done, error: None }
+}
+
+/// A way to a socket that fits into its address, which holds 108 bytes (unix(7)), however deep the directory lies.
+struct Reached {
+    path: PathBuf,
+    /// The way leads through this.
+    _directory: Option<std::fs::File>,
+}
+
+impl Reached {
+    const LONGEST: usize = 107;
+
+    fn of(socket: &Path) -> std::io::Result<Self> {
+        let (Some(directory), Some(name)) = (socket.parent(), socket.file_name()) else {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        };
+        if socket.as_os_str().len() <= Self::LONGEST {
+            return Ok(Self {
+                path: socket.to_owned(),
+                _directory: None,
+            });
+        }
+        let directory = std::fs::File::open(directory)?;
+        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        Ok(Self {
+            path: Path::new(&path).join(name),
+            _directory: Some(directory),
+        })
+    }
 }
 
 /// Asks the running daemon; `None` when none runs.

@@ -8,6 +8,14 @@ from harness.view import paired
 NOT_ALLOWED = -70412
 
 
+async def test_commands_reach_a_daemon_whose_state_lies_deep(folder):
+    deep = folder / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    camera = pattern_camera(privacy_switch=True)
+    async with Hapd(deep, config(camera)) as hapd:
+        assert "privacy on" in hapd.trigger(camera["name"], "privacy", "on")
+
+
 async def test_the_privacy_switch_outlives_a_restart(folder):
     camera = pattern_camera(privacy_switch=True)
     async with Hapd(folder, config(camera)) as hapd:

@@ -93,7 +93,7 @@ async def test_h265_passes_where_the_config_says_so(folder):
     clip.check(found["file"], codec="hevc")
 
 
-async def test_a_camera_with_long_groups_of_pictures_is_transcoded_and_the_log_says_why(folder):
+async def test_key_frames_too_far_apart_lead_to_a_transcode_and_a_hint(folder):
     async with RtspServer(folder, size="640x360", gop=300) as server:
         camera = {"motion_hold": HOLD, **server.camera()}
         async with Hapd(folder, config(camera)) as daemon:
