@@ -202,7 +202,8 @@ impl Reached {
 /// When it runs and may not be asked, or does not answer.
 pub async fn ask(state: &StateDir, request: &Request) -> anyhow::Result<Option<Reply>> {
     let path = state.control_socket();
-    let mut stream = match UnixStream::connect(&path).await {
+    let reached = Reached::of(&path).with_context(|| path.display().to_string())?;
+    let mut stream = match UnixStream::connect(&reached.path).await {
         Ok(stream) => stream,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
             return Ok(None);
