@@ -17,34 +17,39 @@ ROUNDS = 10
 
 async def run(options, folder):
     report = Report("prebuffer: what a camera costs that may be recorded")
-    clip = clips.busy()
-    kept = clip.bits_per_second / 8 * (PREBUFFER + SLACK) / MIB
-    report.note(f"{CAMERAS} RTSP cameras each of {clip.bits_per_second / 1e6:.2f} Mbit/s, one key frame a second, passed through; "
-                f"{PREBUFFER + SLACK} s of one are {kept:.2f} MiB. Percent of one core per camera over the same windows.")
-    async with contextlib.AsyncExitStack() as open, daemon.rtsp(folder, clip) as server:
+    sources = {"busy": clips.busy(), "plain": clips.still()}
+    rates = {name: clip.bits_per_second / 8 for name, clip in sources.items()}
+    kept = (rates["busy"] - rates["plain"]) * (PREBUFFER + SLACK) / MIB
+    report.note(f"{CAMERAS} RTSP cameras each of {rates['busy'] * 8 / 1e6:.2f} Mbit/s, one key frame a second, passed through; beside "
+                f"them the same with plain pictures, for what a camera that is armed takes whatever it keeps. {PREBUFFER + SLACK} s of "
+                f"the difference are {kept:.2f} MiB. Percent of one core per camera over the same windows.")
+    async with contextlib.AsyncExitStack() as open:
         pids = {}
-        for name in ("idle", "armed"):
-            entries = [server.camera(name=f"{name} {n}", audio=False) for n in range(CAMERAS)]
-            hapd = await open.enter_async_context(daemon.running(folder / name, *entries))
-            pids[name] = hapd.process.pid
-            if name == "armed":
-                await arm(hapd, folder / name)
-        await daemon.connected(server, 2 * CAMERAS)
+        for source, clip in sources.items():
+            server = await open.enter_async_context(daemon.rtsp(folder / source, clip))
+            for name in ("idle", "armed"):
+                entries = [server.camera(name=f"{name} {n}", audio=False) for n in range(CAMERAS)]
+                hapd = await open.enter_async_context(daemon.running(folder / f"{source}-{name}", *entries))
+                pids[source, name] = hapd.process.pid
+                if name == "armed":
+                    await arm(hapd, folder / f"{source}-{name}")
+            await daemon.connected(server, 2 * CAMERAS)
         await asyncio.sleep(PREBUFFER + SLACK + 4)
-        cpu = await cpu_shares(pids, max(options.samples, 6), max(options.seconds, 2) * 2)
+        cpu = await cpu_shares(pids, max(options.samples, 4), max(options.seconds, 2) * 2)
         resident = await steady(pids)
-    more = difference(cpu["armed"], cpu["idle"], CAMERAS)
+    more = difference(cpu["busy", "armed"], cpu["busy", "idle"], CAMERAS)
     table = report.table("CPU, all cameras of a daemon", *SPREAD)
-    for name, shares in cpu.items():
-        table.samples(name, shares)
-    report.table("CPU of one prebuffer", *SPREAD).samples("armed less idle", more)
+    for (source, name), shares in cpu.items():
+        table.samples(f"{name}, {source} pictures", shares)
+    report.table("CPU of one prebuffer", *SPREAD).samples("armed less idle, busy pictures", more)
     weighs = report.table("memory, MiB", "rss", "pss", "private")
-    for name, values in resident.items():
-        weighs.add(f"{name}, {CAMERAS} cameras", *(values[k] for k in weighs.columns))
-    one = {k: (resident["armed"][k] - resident["idle"][k]) / CAMERAS for k in weighs.columns}
-    weighs.add("one prebuffer", *one.values())
+    for (source, name), values in resident.items():
+        weighs.add(f"{name}, {CAMERAS} cameras, {source} pictures", *(values[k] for k in weighs.columns))
+    one = {s: {k: (resident[s, "armed"][k] - resident[s, "idle"][k]) / CAMERAS for k in weighs.columns} for s in sources}
+    for source, values in one.items():
+        weighs.add(f"armed, one camera, {source} pictures", *values.values())
     report.goal("CPU of one prebuffer", median(more), 0.5, "% of a core")
-    report.goal("memory of one prebuffer : bitrate x time", one["pss"] / kept, 1.3)
+    report.goal("memory of one prebuffer : bitrate x time", (one["busy"]["pss"] - one["plain"]["pss"]) / kept, 1.3)
     return report
 
 
