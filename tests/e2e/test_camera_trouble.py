@@ -18,7 +18,7 @@ from test_feedback import watched
 from test_live import check_sound_on_the_wire
 from test_snapshot import picture, shades
 
-pytestmark = [pytest.mark.needs("ffmpeg"), pytest.mark.timing]
+pytestmark = pytest.mark.needs("ffmpeg")
 
 WANT = Want(640, 360, 30, kbps=2000)
 LEAD = 6  # seconds of good pictures before the trouble, for the daemon and its viewers to settle

@@ -11,7 +11,7 @@ from harness.cameras import RtspServer
 from harness.hapd import Hapd, config
 from harness.view import paired
 
-pytestmark = [pytest.mark.needs("/usr/bin/python3"), pytest.mark.timing]
+pytestmark = pytest.mark.needs("/usr/bin/python3")
 
 
 async def after_the_next_flip(server):

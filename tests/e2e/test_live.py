@@ -13,7 +13,7 @@ from harness.hapd import Hapd, config
 from harness.stream import RESUME, SUSPEND, Stream, Want
 from harness.view import finish, paired, view
 
-pytestmark = [pytest.mark.needs("ffmpeg"), pytest.mark.timing]
+pytestmark = pytest.mark.needs("ffmpeg")
 
 
 async def test_video_and_sound_decode_without_error_or_loss(folder):

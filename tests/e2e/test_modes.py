@@ -21,7 +21,7 @@ from harness.modes import MODES, NOT_NOW, State, Switches
 from harness.stream import Stream, Want
 from harness.view import paired
 
-pytestmark = [pytest.mark.needs("ffmpeg"), pytest.mark.timing]
+pytestmark = pytest.mark.needs("ffmpeg")
 
 SECONDS = float(os.environ.get("MODES_SECONDS", 60))
 SEED = os.environ.get("MODES_SEED")

@@ -12,7 +12,7 @@ from harness.cameras import RtspServer, pattern_camera
 from harness.hapd import Hapd, config
 from harness.hub import armed, hub
 
-pytestmark = [pytest.mark.needs("ffmpeg", "/usr/bin/python3"), pytest.mark.timing]
+pytestmark = pytest.mark.needs("ffmpeg", "/usr/bin/python3")
 
 PREBUFFER = 4.0
 HOLD = 3

@@ -14,7 +14,7 @@ from harness.view import finish, paired, view
 from test_live import check_decoded, check_reports, check_sound_on_the_wire, check_video_on_the_wire
 from test_snapshot import picture, shades
 
-pytestmark = [pytest.mark.needs("ffmpeg", "/usr/bin/python3"), pytest.mark.timing]
+pytestmark = pytest.mark.needs("ffmpeg", "/usr/bin/python3")
 
 
 async def running(connection, seconds=20):

@@ -15,7 +15,7 @@ from harness.stream import AUDIO_PT, Want
 from harness.view import paired
 from test_feedback import watched
 
-pytestmark = [pytest.mark.needs("ffmpeg"), pytest.mark.timing]
+pytestmark = pytest.mark.needs("ffmpeg")
 RATE, TONE = 48000, 440
 
 
