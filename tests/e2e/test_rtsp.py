@@ -65,7 +65,8 @@ async def test_two_viewers_at_once(folder):
             await server.settle()
             want = Want(1280, 720, 30, kbps=2000)
             async with view(first, folder, want, 0, name="one") as one, view(second, folder, want, 1, name="two") as two:
-                await asyncio.sleep(3)
+                await one[0].run_for(3)
+                await two[0].run_for(0.5)
                 await finish(*one)
                 await asyncio.sleep(0.5)
                 await finish(*two)

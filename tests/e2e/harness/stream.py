@@ -36,7 +36,13 @@ class Want:
 
 
 class Media(asyncio.DatagramProtocol):
-    """Receives one SRTP stream, reports on it and hands every datagram on to ffmpeg unchanged."""
+    """Receives one SRTP stream, reports on it and hands every datagram on to ffmpeg unchanged.
+
+    ffmpeg counts the time of a stream from its first packet, and anew at the first sender report that follows another
+    stream's: `reports_first` are the streams whose reports it gets before anything of this one, so that no time goes back.
+    """
+
+    _HELD_AT_MOST = 50
 
     def __init__(self, name, theirs, ours, ssrc):
         self.name, self.our_ssrc = name, ssrc
@@ -44,6 +50,8 @@ class Media(asyncio.DatagramProtocol):
         self.packets, self.rtcp, self.errors = [], rtp.RtcpLog(), []
         self.senders = set()
         self.forward = None
+        self.reports_first = ()
+        self._reported, self._held = False, []
         self.remote = None
 
     def connection_made(self, transport):
@@ -60,7 +68,7 @@ class Media(asyncio.DatagramProtocol):
         now = time.monotonic()
         self.senders.add(sender[1])
         if self.forward:
-            self._out.sendto(data, self.forward)
+            self._hand_on(data)
         try:
             if srtp.is_rtcp(data):
                 self.rtcp.read(self._unprotect.unprotect_rtcp(data), now)
@@ -68,6 +76,14 @@ class Media(asyncio.DatagramProtocol):
                 self.packets.append(rtp.parse(self._unprotect.unprotect_rtp(data), now, len(data)))
         except (srtp.SrtpError, ValueError) as error:
             self.errors.append(f"{self.name}: {error}")
+
+    def _hand_on(self, data):
+        self._reported |= srtp.is_rtcp(data)
+        self._held.append(data)
+        if all(media._reported for media in self.reports_first) or len(self._held) > self._HELD_AT_MOST:
+            for datagram in sorted(self._held, key=lambda held: not srtp.is_rtcp(held)):
+                self._out.sendto(datagram, self.forward)
+            self._held, self.reports_first = [], ()
 
     def send_rtcp(self, compound):
         self.transport.sendto(self._protect.protect_rtcp(compound), self.remote)
@@ -111,6 +127,10 @@ class Media(asyncio.DatagramProtocol):
         assert self.lost() == 0, f"{self.name}: {self.lost()} of {len(self.packets)} lost"
         assert max(p.size for p in self.packets) <= mtu, max(p.size for p in self.packets)
         assert len(self.senders) == 1, f"{self.name} came from ports {self.senders}"
+
+    def span(self):
+        """From the first packet's timestamp to the last one's."""
+        return (self.packets[-1].timestamp - self.packets[0].timestamp) & 0xFFFFFFFF if self.packets else 0
 
     def lost(self):
         """Sequence numbers that did not come exactly one after the other."""
@@ -277,8 +297,16 @@ class Stream:
                                  f"errors {self.video.errors[:2] + self.audio.errors[:2]}")
 
     async def run_for(self, seconds):
+        """Until that much was seen and heard; where nothing comes, not much longer than that."""
         await self.first_packets()
         await asyncio.sleep(seconds)
+        with contextlib.suppress(AssertionError):
+            await wait.until(lambda: self.received() >= seconds - 0.1, 3, "media")
+
+    def received(self):
+        """Seconds of media that came, the past that is shown in fast motion left out."""
+        spans = [self.video.span() / 90000] + [self.audio.span() / self.want.clock] * self.want.audio
+        return min(spans)
 
     async def bye(self, seconds=3):
         await wait.until(lambda: self.their_ssrcs[0] in self.video.rtcp.byes, seconds, "BYE of the video stream")
