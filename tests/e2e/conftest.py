@@ -14,15 +14,19 @@ DEADLINE = 120
 def pytest_configure(config):
     config.addinivalue_line("markers", "deadline(seconds): give the test longer than usual")
     config.addinivalue_line("markers", "needs(*programs): skipped where a peer is missing")
-    config.addinivalue_line(
-        "markers", "timing: measures times on a machine that others use, too; a failure is tried once more and reported"
-    )
 
 
 def pytest_collection_modifyitems(items):
+    """Media run in real time, on machines that others use too: one second try, and the first is told in full."""
     for item in items:
-        if item.get_closest_marker("timing"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+        item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"first try of {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
+        terminalreporter.write_line(report.capstdout)
 
 
 @pytest.hookimpl(tryfirst=True)

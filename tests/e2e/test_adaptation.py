@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import time
 
-import pytest
-
 from harness import rtp, wait
 from harness.cameras import RtspServer
 from harness.hapd import Hapd, config
@@ -13,8 +11,6 @@ from harness.stream import Want
 from harness.view import paired
 from test_feedback import watched
 from test_live import check_video_on_the_wire
-
-pytestmark = pytest.mark.timing
 
 MEASURED = 6  # seconds until the bitrates of both streams are known
 SETTLED = 10  # seconds before a better stream is tried

@@ -224,7 +224,6 @@ async def test_unknown_topics_and_protocols_are_answered_and_harmless(small):
 # --- connections
 
 
-@pytest.mark.timing
 async def test_no_hello_for_ten_seconds(small):
     """Side by side: nothing is said; a part of a frame is; the right frame is, but nobody comes for its session in time."""
     async with hub(small) as (_, home, connection, _), witness(home) as other:
@@ -253,7 +252,6 @@ def raise_file_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-@pytest.mark.timing
 async def test_a_thousand_connections_without_hello(small):
     raise_file_limit()
     async with hub(small) as (hapd, home, connection, _), witness(home) as other:
@@ -280,7 +278,6 @@ async def test_a_thousand_connections_without_hello(small):
                 end.close()
 
 
-@pytest.mark.timing
 async def test_many_idle_data_streams_are_cheap(small):
     async with hub(small) as (hapd, home, connection, _), witness(home) as other:
         first = await DataStream.over(connection)
@@ -442,7 +439,6 @@ async def test_snapshots_over_a_data_stream(small):
 
 
 @pytest.mark.needs(paths.SYSTEM_PYTHON)
-@pytest.mark.timing
 async def test_a_hub_that_never_reads_is_dropped(large):
     async with hub(large) as (hapd, home, connection, switches), witness(home) as other:
         await switches.select(kbps=8000)

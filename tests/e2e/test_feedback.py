@@ -3,16 +3,12 @@
 import asyncio
 import time
 
-import pytest
-
 from harness import rtp, wait
 from harness.cameras import pattern_camera
 from harness.hapctl import paired as hapctl_paired
 from harness.hapd import Hapd, config
 from harness.stream import Stream, Want
 from harness.view import paired
-
-pytestmark = pytest.mark.timing
 
 ANSWERED = 0.25  # seconds from a request to the key frame: the next picture, encoded on a busy machine
 SETTLED = 2.0  # seconds that a limit may take

@@ -25,8 +25,6 @@ from harness.stream import Want
 from harness.view import finish, paired, view
 from test_rtsp import running
 
-pytestmark = pytest.mark.timing
-
 SECONDS = int(os.environ.get("LOSS_SECONDS", "60"))
 FRAME = 1000 / 30
 # A picture that is on its way to the encoder when the PLI comes, the next one, and a busy machine; the round trip
