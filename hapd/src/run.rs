@@ -176,7 +176,7 @@ fn describe(camera: &CameraConfig, record: &CameraRecord) -> Description {
         rtp: SupportedRtp::default(),
         speaker: false,
         recording: security.recording.then(|| recording(camera, record)),
-        motion: security.recording,
+        motion: security.motion,
         occupancy: security.occupancy,
         doorbell: security.doorbell,
         privacy_switch: security.privacy_switch,

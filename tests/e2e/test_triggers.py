@@ -47,7 +47,7 @@ def cpu_seconds(hapd):
 
 async def test_command_triggers_the_running_daemon(folder):
     door, yard = doorbell(), {**pattern_camera("Yard"), "id": "yard"}
-    shed = {**pattern_camera("Cabin"), "id": "shed", "recording": False}
+    shed = {**pattern_camera("Cabin"), "id": "shed", "recording": False, "motion": None}
     async with Hapd(folder, config(door, yard, shed)) as hapd:
         for words, said in [(("motion", "on"), "motion on"), (("motion", "off"), "motion off"),
                             (("motion", "pulse"), "motion pulse"), (("ring",), "ring"), (("occupancy", "on"), "occupancy on"),
@@ -65,6 +65,22 @@ async def test_command_triggers_the_running_daemon(folder):
         await hears(hapd, ["motion on", "motion off", "motion pulse", "ring", "occupancy on", "privacy on", "privacy off"],
                     camera=door["name"], by="command")
         assert heard(hapd, camera=yard["name"]) == ["motion on"]
+
+
+async def test_a_motion_sensor_without_recordings(folder):
+    told = {**pattern_camera("Shed"), "recording": False, "motion": "off", "motion_hold": 1}
+    seen = {"name": "Yard", "source": "launch:videotestsrc is-live=true pattern=ball ! capsfilter caps=video/x-raw,width=320,height=240",
+            "recording": False, "motion": "hapmotion"}
+    async with Hapd(folder, config(told, seen)) as hapd:
+        async with paired(hapd, told["name"]) as (_, shed), paired(hapd, "Yard") as (_, yard):
+            for connection in (shed, yard):
+                assert await connection.services("204") == [], "nothing to record"
+            hapd.trigger(told["name"], "motion", "on")
+            await wait.until((await Sensor.motion(yard)).value, 20, lambda: f"motion seen\n{hapd.tail(12)}", 0.2)
+            sensor = await Sensor.motion(shed)
+            assert await sensor.value() is True
+            hapd.trigger(told["name"], "motion", "off")
+            await sensor.becomes(False)
 
 
 async def test_command_without_a_daemon_says_so(folder):

@@ -197,8 +197,9 @@ fn camera(f: &mut Fields<'_, '_, '_>) -> Option<CameraConfig> {
         );
     }
     let media = media(f, &name);
-    let security = security(f);
+    let mut security = security(f);
     let events = events::camera(f, &security, media.as_ref().map(|m| &m.source));
+    security.motion |= events.tell_motion();
     Some(CameraConfig {
         motion: motion::camera(f, media.as_ref(), security.recording, events.tell_motion()),
         events,
@@ -222,8 +223,10 @@ fn camera(f: &mut Fields<'_, '_, '_>) -> Option<CameraConfig> {
 fn security(f: &mut Fields<'_, '_, '_>) -> Security {
     // Hubs want 4 s at least; more than 10 s is memory for nothing.
     let prebuffer = f.integer::<u16>("prebuffer", 4, 10).unwrap_or(4);
+    let recording = f.boolean("recording").unwrap_or(true);
     Security {
-        recording: f.boolean("recording").unwrap_or(true),
+        recording,
+        motion: recording || f.table.contains_key("motion"),
         prebuffer: Duration::from_secs(prebuffer.into()),
         motion_hold: f
             .integer::<u16>("motion_hold", 1, 120)

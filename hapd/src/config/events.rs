@@ -335,7 +335,7 @@ fn topic(
 
 fn belongs(f: &mut Fields<'_, '_, '_>, kind: Kind, security: &Security) {
     let has = match kind {
-        Kind::Motion => security.recording,
+        Kind::Motion => true,
         Kind::Ring => security.doorbell,
         Kind::Occupancy => security.occupancy,
         Kind::Privacy => security.privacy_switch,

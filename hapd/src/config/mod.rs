@@ -69,6 +69,8 @@ pub struct Security {
     pub prebuffer: Duration,
     /// How long after the last movement recordings go on.
     pub motion_hold: Duration,
+    /// It has a Motion Sensor: for recordings, or as something tells of motion.
+    pub motion: bool,
     /// It has a bell: a doorbell, not a camera.
     pub doorbell: bool,
     /// Occupancy is told beside motion.

@@ -22,7 +22,8 @@ enum Choice {
     By(Detector),
 }
 
-/// How motion is watched for; `None`: it is not. `told`: somebody else tells of motion.
+/// How motion is watched for; `None`: it is not. `told`: somebody else tells of motion. Without recordings it is watched for
+/// where the configuration says so.
 pub(super) fn camera(
     f: &mut Fields<'_, '_, '_>,
     media: Option<&CameraSource>,
@@ -43,27 +44,16 @@ pub(super) fn camera(
         Choice::Auto | Choice::Off => return None,
     };
     if value.is_some() {
-        check(f, &detector, media, recording);
+        check(f, &detector, media);
     }
-    recording.then_some(MotionSettings {
+    (recording || value.is_some()).then_some(MotionSettings {
         detector,
         always: value.is_some(),
         ..settings
     })
 }
 
-fn check(
-    f: &mut Fields<'_, '_, '_>,
-    detector: &Detector,
-    media: Option<&CameraSource>,
-    recording: bool,
-) {
-    if !recording {
-        f.complain(
-            "motion",
-            "motion is for recordings: leave it out, or recording = false",
-        );
-    }
+fn check(f: &mut Fields<'_, '_, '_>, detector: &Detector, media: Option<&CameraSource>) {
     let launch = media.is_none_or(|media| matches!(media.source, Source::Launch(_)));
     if matches!(detector, Detector::Message(_)) && !launch {
         let reason = "only the elements of a launch: source have messages to listen to";
@@ -285,6 +275,8 @@ mod tests {
         assert_eq!(with("motion = \"auto\""), None);
         assert_eq!(with("motion = \"hapmotion\""), Some(named()));
         assert_eq!(settings("recording = false"), None);
+        let alone = settings("recording = false\nmotion = \"hapmotion\"");
+        assert_eq!(alone, Some(named()), "a motion sensor without recordings");
     }
 
     #[test]
@@ -318,11 +310,6 @@ mod tests {
             ),
             ("motion = { zones = [[[0,0],[1,0],[1]]] }", 5, "two numbers"),
             ("motion = { zones = [0.5] }", 5, "two numbers"),
-            (
-                "recording = false\nmotion = \"hapmotion\"",
-                6,
-                "for recordings",
-            ),
         ] {
             let mistakes = parse(&config(text)).expect_err(text);
             let list: Vec<_> = mistakes

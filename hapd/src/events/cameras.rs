@@ -28,7 +28,7 @@ impl Target {
     pub fn new(config: &CameraConfig, camera: &AccessoryHandle) -> Self {
         let security = &config.security;
         let has = |kind: &Kind| match kind {
-            Kind::Motion => security.recording,
+            Kind::Motion => security.motion,
             Kind::Ring => security.doorbell,
             Kind::Occupancy => security.occupancy,
             Kind::Privacy => security.privacy_switch,

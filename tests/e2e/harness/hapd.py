@@ -19,11 +19,13 @@ _ENVIRONMENT = {
 
 
 def config(*cameras, interfaces=("lo",)):
-    """TOML for `cameras`: dicts of the keys of one `[[camera]]`. Motion is told, not seen, unless they say otherwise."""
+    """TOML for `cameras`: dicts of the keys of one `[[camera]]`; None leaves one out. Motion is told, not seen, unless they
+    say otherwise."""
     lines = ["[hapd]", f"interfaces = {json.dumps(list(interfaces))}"]
     for camera in cameras:
         lines += ["", "[[camera]]"]
-        lines += [f"{key} = {json.dumps(value)}" for key, value in {"motion": "off", **camera}.items()]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in {"motion": "off", **camera}.items()
+                  if value is not None]
     return "\n".join(lines) + "\n"
 
 

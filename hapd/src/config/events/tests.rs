@@ -151,9 +151,16 @@ fn mistakes_in_topics() {
 }
 
 #[test]
-fn a_camera_without_recordings_has_no_motion_sensor() {
-    let text = with_mqtt("{ motion = \"a\" }\nrecording = false");
-    one_mistake(&text, 7, "motion needs recording = true");
+fn a_camera_without_recordings_has_a_motion_sensor_where_something_tells_of_motion() {
+    let has = |lines: &str| {
+        let config = config(&with_mqtt(&format!("{lines}\nrecording = false")));
+        config.cameras[0].security.motion
+    };
+    assert!(has("{ motion = \"a\" }"));
+    assert!(has(
+        "{ privacy = \"a\" }\nprivacy_switch = true\nmotion = \"off\""
+    ));
+    assert!(!has("{ privacy = \"a\" }\nprivacy_switch = true"));
 }
 
 #[test]

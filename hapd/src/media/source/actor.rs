@@ -141,7 +141,6 @@ impl Actor {
             .take()
             .map_or(Duration::ZERO, |since| since.elapsed());
         let retry_in = self.backoff.after(ran);
-        tracing::warn!(camera = %self.camera.name, %reason, ?retry_in, "source failed");
         self.tracks.update(|s| {
             s.state = State::Failed { reason, retry_in };
             s.audio = None;
