@@ -69,7 +69,7 @@ async def test_command_triggers_the_running_daemon(folder):
 
 async def test_a_motion_sensor_without_recordings(folder):
     told = {**pattern_camera("Shed"), "recording": False, "motion": "off", "motion_hold": 1}
-    seen = {"name": "Yard", "source": "launch:videotestsrc is-live=true pattern=ball ! capsfilter caps=video/x-raw,width=320,height=240",
+    seen = {"name": "Yard", "source": "launch:videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240",
             "recording": False, "motion": "hapmotion"}
     async with Hapd(folder, config(told, seen)) as hapd:
         async with paired(hapd, told["name"]) as (_, shed), paired(hapd, "Yard") as (_, yard):

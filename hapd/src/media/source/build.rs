@@ -12,6 +12,7 @@ use super::super::redact;
 use super::super::track::Medium;
 use super::actor::Msg;
 use super::device;
+use super::open_caps;
 use super::plug::Plug;
 use super::url::RtspUrl;
 
@@ -230,7 +231,8 @@ fn capture(
 }
 
 fn described(text: &str) -> Result<gst::Pipeline, Reason> {
-    let element = gst::parse::launch(text).map_err(|e| parse_reason(&e))?;
+    let element =
+        gst::parse::launch(&open_caps::spelled_out(text)).map_err(|e| parse_reason(&e))?;
     element.downcast::<gst::Pipeline>().or_else(|single| {
         let pipeline = gst::Pipeline::new();
         pipeline.add(&single).map_err(|e| e.to_string())?;
@@ -287,12 +289,5 @@ fn has_sometimes_source(element: &gst::Element) -> bool {
 }
 
 fn parse_reason(error: &gst::glib::Error) -> Reason {
-    let message = redact::text(error.message());
-    let caps =
-        ["video", "audio", "image", "application"].map(|kind| format!("no element \"{kind}\""));
-    if caps.contains(&message) {
-        return "bad launch description: caps at an open end are written as capsfilter caps=..."
-            .to_owned();
-    }
-    format!("bad launch description: {message}")
+    format!("bad launch description: {}", redact::text(error.message()))
 }

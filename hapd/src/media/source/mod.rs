@@ -10,16 +10,17 @@
 //! `decodebin`). It may carry raw video or audio, H.264, Opus, anything GStreamer can decode, a container, or RTP.
 //!
 //! ```text
-//! launch:videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! capsfilter caps=video/x-h264,profile=main
+//! launch:videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! video/x-h264,profile=main
 //! launch:v4l2src device=/dev/video2 ! videoflip method=clockwise   alsasrc device=hw:1
 //! ```
 //!
-//! Caps at an open end have to be written as `capsfilter caps=...`: the short form links two elements. Live sources set the pace themselves; others are played in real time.
+//! Live sources set the pace themselves; others are played in real time.
 
 mod actor;
 mod backoff;
 mod build;
 mod device;
+mod open_caps;
 mod plug;
 mod reason;
 mod url;
