@@ -17,6 +17,12 @@ impl Frame {
         self.buffer.pts().unwrap_or_default()
     }
 
+    /// Whether it is not encoded.
+    pub(super) fn is_raw(&self) -> bool {
+        let structure = self.caps.structure(0);
+        structure.is_some_and(|s| s.name().ends_with("/x-raw"))
+    }
+
     /// The frame as part of a past that is shown in fast motion, its frames a millisecond apart up to the one at `newest`,
     /// `newer` frames later. A receiver so shows the present as soon as that is decoded, in time with the sound.
     pub fn in_fast_motion(&self, newer: usize, newest: gst::ClockTime) -> Self {

@@ -2,7 +2,17 @@
 
 use std::collections::VecDeque;
 
-use super::frame::{Frame, Join, Limits};
+use super::frame::{Backlog, Frame, Join, Limits};
+use super::pack;
+
+/// So many of the newest frames are as they came; then they are packed. Few enough that what they hold beyond their size is
+/// little, and that copying them takes microseconds.
+const LOOSE: Backlog = Backlog {
+    frames: PACKED as u64,
+    bytes: 256 << 10,
+};
+/// Most frames that are packed together.
+const PACKED: usize = 64;
 
 /// The newest groups of pictures, the oldest first.
 #[derive(Debug, Default)]
@@ -13,6 +23,8 @@ pub(super) struct Store {
     broken: bool,
     /// Time between the last two key frames.
     distance: Option<gst::ClockTime>,
+    /// At most these of the newest frames are not packed.
+    loose: Backlog,
 }
 
 /// A key frame and what depends on it.
@@ -85,8 +97,24 @@ impl Store {
             group.frames.push(frame.clone());
             group.bytes += size;
             self.bytes += size;
+            self.loose.add(frame);
         }
         self.forget(limits);
+        // What is soon gone again need not be copied.
+        if limits.history > gst::ClockTime::ZERO && self.loose.exceeds(LOOSE) {
+            self.pack();
+        }
+    }
+
+    /// Moves what has come since the last time into memory of its own. Raw pictures and sound are never copied.
+    fn pack(&mut self) {
+        let count = std::mem::take(&mut self.loose).frames;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let frames = self.groups.iter_mut().flat_map(|group| &mut group.frames);
+        let newest = frames.rev().take(count);
+        let mut encoded: Vec<&mut Frame> = newest.filter(|frame| !frame.is_raw()).collect();
+        // A block stays as long as its last frame: after a long time without packing it is not all one.
+        encoded.chunks_mut(PACKED).for_each(pack::together);
     }
 
     fn forget(&mut self, limits: Limits) {
@@ -214,7 +242,9 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::frame;
+    use std::sync::Weak;
+
+    use super::super::testing::{frame, owned};
     use super::*;
     use proptest::prelude::*;
 
@@ -268,6 +298,51 @@ mod tests {
             let joined = times(&store, Join::Back(ms(back)));
             assert_eq!(joined.0, Some(start), "{back} ms back");
         }
+    }
+
+    /// Ten seconds in groups of ten frames of 10 kB, and those of the bytes that are still where they came in.
+    fn traced(limits: Limits, caps: &str) -> (Store, Vec<Weak<Vec<u8>>>) {
+        let mut store = Store::new();
+        let mut origins = Vec::new();
+        for n in 0..100 {
+            let (mut frame, origin) = owned(n * 100, &[&[n as u8; 10_000]]);
+            frame.caps = gst::Caps::builder(caps).build();
+            frame.key = n % 10 == 0;
+            store.keep(&frame, limits);
+            origins.push(origin);
+        }
+        origins.retain(|origin| origin.strong_count() > 0);
+        (store, origins)
+    }
+
+    #[test]
+    fn the_past_is_packed_but_for_the_newest() {
+        let (store, origins) = traced(limits(6000, 1 << 24), "video/x-h264");
+        assert_eq!((store.frames(), store.bytes()), (70, 700_000));
+        assert!(origins.len() < 27, "{} as they came", origins.len());
+        let past = store.past(Join::Back(ms(6000)));
+        for (n, (frame, _)) in (30..).zip(past.frames()) {
+            assert_eq!(frame.time(), ms(n * 100));
+            let map = frame.buffer.map_readable().unwrap();
+            assert_eq!(*map, [n as u8; 10_000]);
+        }
+    }
+
+    #[test]
+    fn what_is_raw_or_soon_gone_is_not_copied() {
+        for (history, caps, frames) in [(6000, "video/x-raw", 70), (0, "video/x-h264", 10)] {
+            let (store, origins) = traced(limits(history, 1 << 24), caps);
+            assert_eq!((store.frames(), origins.len()), (frames, frames), "{caps}");
+        }
+    }
+
+    #[test]
+    fn a_past_that_is_wanted_later_is_packed_then() {
+        let (mut store, origins) = traced(limits(0, 1 << 24), "video/x-h264");
+        let (next, _) = owned(10_000, &[&[1; 10_000]]);
+        store.keep(&next, limits(6000, 1 << 24));
+        assert_eq!(store.frames(), 11);
+        assert!(origins.iter().all(|origin| origin.strong_count() == 0));
     }
 
     #[test]

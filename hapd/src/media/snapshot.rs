@@ -1,7 +1,7 @@
 //! Still pictures, in time whatever the source does.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -92,8 +92,21 @@ impl Moment {
         self.frames.last().map(Frame::time).unwrap_or_default()
     }
 
+    /// For so long it is shown.
+    fn left(&self) -> Duration {
+        MOMENT.saturating_sub(self.at.elapsed())
+    }
+
     fn is_fresh(&self) -> bool {
-        self.at.elapsed() < MOMENT
+        !self.left().is_zero()
+    }
+}
+
+impl Captures {
+    /// What happened just now; what happened before is forgotten.
+    fn moment(&mut self) -> Option<&Moment> {
+        self.moment.take_if(|moment| !moment.is_fresh());
+        self.moment.as_ref()
     }
 }
 
@@ -118,9 +131,14 @@ impl Snapshots {
     /// Something happens: for some seconds pictures show this moment, and not the last key frame before it.
     pub(super) fn remember(&self) {
         let frames: Arc<[Frame]> = self.tracks.video.group().into();
-        if !frames.is_empty() {
-            let at = Instant::now();
-            lock(&self.state).moment = Some(Moment { frames, at });
+        if frames.is_empty() {
+            return;
+        }
+        let at = Instant::now();
+        let before = lock(&self.state).moment.replace(Moment { frames, at });
+        let runtime = tokio::runtime::Handle::try_current().ok();
+        if let Some(runtime) = runtime.filter(|_| before.is_none()) {
+            runtime.spawn(forget_moment(Arc::downgrade(&self.state)));
         }
     }
 
@@ -170,10 +188,11 @@ impl Snapshots {
 
     fn cached(&self, size: Size) -> Option<Arc<[u8]>> {
         let newest = self.tracks.video.key_frame()?;
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        let moment = state.moment().map(Moment::time);
         let picture = state.cache.iter().find(|picture| picture.size == size)?;
-        if let Some(moment) = state.moment.as_ref().filter(|moment| moment.is_fresh()) {
-            return (picture.time == moment.time()).then(|| picture.jpeg.clone());
+        if let Some(moment) = moment {
+            return (picture.time == moment).then(|| picture.jpeg.clone());
         }
         let same = picture.time == newest.time();
         (same || picture.made.elapsed() < FRESH).then(|| picture.jpeg.clone())
@@ -260,6 +279,14 @@ impl Snapshots {
     }
 }
 
+/// Lets go of the moment's frames when no picture shows them any more.
+async fn forget_moment(state: Weak<Mutex<Captures>>) {
+    let left = |state: &Weak<Mutex<Captures>>| Some(lock(&*state.upgrade()?).moment()?.left());
+    while let Some(left) = left(&state) {
+        tokio::time::sleep(left).await;
+    }
+}
+
 /// Waits for the end of a capture.
 async fn finished(mut outcome: watch::Receiver<Outcome>) -> Option<Result<Arc<[u8]>, String>> {
     outcome.wait_for(Option::is_some).await.ok()?.clone()
@@ -301,9 +328,7 @@ impl Job {
 
     /// The moment at which something happened, if that was just now.
     fn moment(&self) -> Option<Arc<[u8]>> {
-        let moment = lock(&self.state).moment.take_if(|m| !m.is_fresh());
-        drop(moment);
-        let moment = lock(&self.state).moment.clone()?;
+        let moment = lock(&self.state).moment()?.clone();
         let jpeg = jpeg(&moment.frames, self.size, MOMENT_BUDGET)
             .inspect_err(|reason| tracing::debug!(%reason, "no picture of the moment"))
             .ok()?;
@@ -468,4 +493,29 @@ fn sink(sender: mpsc::Sender<Result<Arc<[u8]>, String>>) -> gst_app::AppSink {
     });
     sink.set_callbacks(callbacks.build());
     sink
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_frames_of_a_moment_go_when_it_is_over() {
+        gst::init().unwrap();
+        let frame = Frame {
+            buffer: gst::Buffer::with_size(10).unwrap(),
+            caps: gst::Caps::builder("video/x-h264").build(),
+            key: true,
+        };
+        let frames: Arc<[Frame]> = [frame].into();
+        let held = Arc::downgrade(&frames);
+        let at = Instant::now() - (MOMENT - Duration::from_millis(300));
+        let state = Arc::new(Mutex::new(Captures::default()));
+        lock(&state).moment = Some(Moment { frames, at });
+        forget_moment(Weak::new()).await;
+        assert!(held.strong_count() == 1, "another camera's");
+        forget_moment(Arc::downgrade(&state)).await;
+        assert_eq!(held.strong_count(), 0);
+        assert!(at.elapsed() >= MOMENT);
+    }
 }

@@ -12,6 +12,7 @@ from .report import SPREAD, Report, difference, median
 
 CAMERAS = 5
 PREBUFFER, SLACK = 4, 2  # seconds: what hubs ask for, and what hapd keeps on top
+GROUP = clips.GOP / clips.FPS  # seconds: decoding begins at key frames, so up to one group more is held, armed or not
 ROUNDS = 10
 
 
@@ -48,9 +49,21 @@ async def run(options, folder):
     one = {s: {k: (resident[s, "armed"][k] - resident[s, "idle"][k]) / CAMERAS for k in weighs.columns} for s in sources}
     for source, values in one.items():
         weighs.add(f"armed, one camera, {source} pictures", *values.values())
+    weighs.add("busy less plain: all that is held, idle", *(held(resident, "idle", k) for k in weighs.columns))
+    weighs.add("busy less plain: all that is held, armed", *(held(resident, "armed", k) for k in weighs.columns))
+    rate = (rates["busy"] - rates["plain"]) / MIB
+    times = report.table("what is held of one camera", "seconds from", "seconds to", "MiB from", "MiB to", "pss : MiB to")
+    for name, time in (("idle", 0), ("armed", PREBUFFER + SLACK)):
+        most = (time + GROUP) * rate
+        times.add(name, time, time + GROUP, time * rate, most, held(resident, name, "pss") / most)
     report.goal("CPU of one prebuffer", median(more), 0.5, "% of a core")
     report.goal("memory of one prebuffer : bitrate x time", (one["busy"]["pss"] - one["plain"]["pss"]) / kept, 1.3)
     return report
+
+
+def held(resident, name, kind):
+    """MiB of one camera's busy pictures."""
+    return (resident["busy", name][kind] - resident["plain", name][kind]) / CAMERAS
 
 
 async def arm(hapd, folder):
