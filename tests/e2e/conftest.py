@@ -14,12 +14,14 @@ DEADLINE = 120
 def pytest_configure(config):
     config.addinivalue_line("markers", "deadline(seconds): give the test longer than usual")
     config.addinivalue_line("markers", "needs(*programs): skipped where a peer is missing")
+    config.addinivalue_line("markers", "once: what fails once has failed")
 
 
 def pytest_collection_modifyitems(items):
     """Media run in real time, on machines that others use too: one second try, and the first is told in full."""
     for item in items:
-        item.add_marker(pytest.mark.flaky(reruns=1))
+        if not item.get_closest_marker("once"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_terminal_summary(terminalreporter):

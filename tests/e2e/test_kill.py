@@ -8,6 +8,7 @@ import pytest
 import kill
 
 
+@pytest.mark.once
 @pytest.mark.deadline(900)
 async def test_no_pairing_is_lost_that_a_controller_was_told_is_stored(folder):
     kills = int(os.environ.get("KILLS", "200"))

@@ -486,6 +486,7 @@ def course(rng):
             yield state, rng.choice([0.02, 0.2, 0.6, 1.2, "works", "works"])
 
 
+@pytest.mark.once
 @pytest.mark.deadline(SECONDS + 180)
 async def test_flipped_at_random_nothing_flows_that_must_not(folder):
     seed = int(SEED) if SEED else random.randrange(1 << 32)

@@ -1,6 +1,10 @@
 """Last: no log of this whole run holds a setup code, a key or a password."""
 
+import pytest
+
 from harness import paths, secrets
+
+pytestmark = pytest.mark.once
 
 
 def logs():
