@@ -1,6 +1,7 @@
 //! Which decoders the system has for a stream.
 
 use gst::prelude::*;
+use pipelines::Element;
 
 /// Factories of decoders for streams of these caps, the best first.
 ///
@@ -16,6 +17,18 @@ pub(super) fn of(caps: &gst::Caps) -> Vec<String> {
         .into_iter()
         .map(|factory| factory.name().to_string())
         .collect()
+}
+
+/// The decoder `name` for pictures one at a time: its threads would cost more time and memory than they gain.
+pub(super) fn for_single_pictures(name: &str) -> Element {
+    let decoder = Element::new(name);
+    let threads = gst::ElementFactory::make(name)
+        .build()
+        .is_ok_and(|element| element.has_property("max-threads"));
+    match threads {
+        true => decoder.set("max-threads", 1),
+        false => decoder,
+    }
 }
 
 /// Bins that only look for a decoder in turn.

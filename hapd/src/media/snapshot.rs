@@ -403,6 +403,10 @@ fn jpeg_with(
     source.set_caps(frames.first().map(|frame| &frame.caps));
     let pipeline = gst::Pipeline::new();
     let wanted = frames.last().map(Frame::time).unwrap_or_default();
+    let decoder = decoder.map(|name| match frames.len() {
+        1 => decoders::for_single_pictures(&name),
+        _ => Element::new(name),
+    });
     assemble(
         &pipeline,
         &source,
@@ -434,13 +438,13 @@ fn jpeg_with(
 fn assemble(
     pipeline: &gst::Pipeline,
     source: &gst_app::AppSrc,
-    decoder: Option<String>,
+    decoder: Option<Element>,
     size: Size,
     sink: &gst_app::AppSink,
     wanted: gst::ClockTime,
 ) -> Result<(), gst::glib::Error> {
     let fit = pipelines::fit(size.0.into(), size.1.into()).to(pipelines::jpeg(QUALITY));
-    let chain: Chain = decoder.map(Element::new).into_iter().collect();
+    let chain: Chain = decoder.into_iter().collect();
     let gate = Element::new("identity")
         .set("name", "gate")
         .set("silent", true);

@@ -46,15 +46,7 @@ fn decoder(caps: &gst::Caps, attempt: usize) -> Result<Chain, String> {
         let name = caps.structure(0).map_or("it", |s| s.name().as_str());
         return Err(format!("there is no decoder for {name}"));
     };
-    let decoder = Element::new(name);
-    // Threads of a decoder cost more than they gain for pictures one at a time.
-    let single = gst::ElementFactory::make(name)
-        .build()
-        .is_ok_and(|element| gst::prelude::ObjectExt::has_property(&element, "max-threads"));
-    Ok(match single {
-        true => decoder.set("max-threads", 1).into(),
-        false => decoder.into(),
-    })
+    Ok(decoders::for_single_pictures(name).into())
 }
 
 fn detector(settings: &MotionSettings) -> Result<Chain, String> {
