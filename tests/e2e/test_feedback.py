@@ -43,9 +43,9 @@ def key_frames_since(media, at):
     found = {}
     for packet in media.packets:
         kind = packet.payload[0] & 0x1F
-        if packet.at > at and (kind == 5 or kind == 28 and packet.payload[1] & 0x1F == 5):
+        if kind == 5 or kind == 28 and packet.payload[1] & 0x1F == 5:
             found.setdefault(packet.timestamp, packet.at)
-    return sorted(found.values())
+    return sorted(began for began in found.values() if began > at)
 
 
 async def ask(media, *feedback):
