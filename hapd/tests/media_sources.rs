@@ -246,8 +246,8 @@ fn failures_are_explained() {
         (launch("videotestsrc ! nosuchelement"), "nosuchelement"),
         (launch("videotestsrc ! fakesink"), "no open end"),
         (
-            launch("videotestsrc ! video/x-raw,width=320"),
-            "capsfilter caps=",
+            launch("videotestsrc ! video/x-nothing,width=320"),
+            "could not link",
         ),
         (launch("audiotestsrc is-live=true"), "delivers no video"),
         (launch("videotestsrc num-buffers=5"), "ended"),
@@ -261,6 +261,16 @@ fn failures_are_explained() {
         assert!(reason.contains(expected), "{source:?}: {reason}");
         assert!(!reason.contains("secret"), "{reason}");
     }
+}
+
+#[test]
+fn a_description_may_end_in_caps() {
+    let camera = Camera::start(launch(
+        "videotestsrc is-live=true ! video/x-raw, width=320, height=240",
+    ));
+    until_running(&camera);
+    let video = camera.status().video.unwrap();
+    assert_eq!((video.width, video.height), (320, 240));
 }
 
 #[test]
