@@ -6,7 +6,7 @@ use anyhow::Context;
 use hap_camera::recording::{SupportedRecording, Triggers};
 use hap_camera::rtp::{SupportedAudio, SupportedRtp, SupportedVideo};
 use hap_camera::services::Description;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::accessory::{Accessory, AccessoryHandle, Interfaces, Setup, bind};
@@ -37,6 +37,7 @@ pub async fn run(config: &Config, state: StateDir, stdin_triggers: bool) -> anyh
     for camera in &config.cameras {
         prepared.push((camera, load(camera, &state)?));
     }
+    let stop = Stop::listen()?;
     let mdns = Responder::start(&config.interfaces).context("cannot start mDNS")?;
     let interfaces = Interfaces::new(&config.interfaces);
     let mut started = Vec::new();
@@ -81,7 +82,7 @@ pub async fn run(config: &Config, state: StateDir, stdin_triggers: bool) -> anyh
         .map(|(a, camera)| tokio::spawn(report(a.clone(), camera.max_size)))
         .collect();
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
-    until_told_to_stop().await?;
+    stop.told().await;
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
     watchers.iter().for_each(tokio::task::JoinHandle::abort);
     sources.shutdown().await;
@@ -259,12 +260,24 @@ async fn report(accessory: AccessoryHandle, most: (u16, u16)) {
     }
 }
 
-async fn until_told_to_stop() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => info!("SIGINT: stopping"),
+/// Who wants the daemon to stop, from the time on at which it has something to take leave of.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    async fn told(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => info!("SIGTERM: stopping"),
+            _ = self.interrupt.recv() => info!("SIGINT: stopping"),
+        }
+    }
 }

@@ -25,6 +25,14 @@ async def test_state_is_for_its_owner_only(folder):
             assert mode == (0o700 if path.is_dir() else 0o600), f"{path}: {mode:o}"
 
 
+async def test_stopped_as_soon_as_it_is_ready_it_ends_in_order(folder):
+    hapd = Hapd(folder, config(pattern_camera()))
+    for _ in range(8):
+        await hapd.start()
+        await hapd.stop()
+    assert hapd.log.read_text().count("SIGTERM: stopping") == 8
+
+
 BREAKS = {"cut": lambda b: b[: len(b) // 2], "noise": lambda b: bytes(x ^ 0x5A for x in b), "empty": lambda b: b"",
           "other": lambda b: b'{"version": 999}'}
 
