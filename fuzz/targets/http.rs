@@ -1,48 +1,55 @@
 //! HTTP from both sides: the same messages, however the bytes are cut.
 #![no_main]
 
-use hap_proto::http::{HttpError, HttpLimits, Message, MessageParser, Request, RequestParser};
+use hap_proto::http::{HttpError, HttpLimits, MessageParser, RequestParser};
 
 const LIMITS: HttpLimits = HttpLimits {
     head: 4096,
     body: 65536,
 };
 
-fn requests(pieces: &[&[u8]]) -> (Vec<Request>, Option<HttpError>) {
-    let mut parser = RequestParser::new(LIMITS);
+/// What comes of `pieces`, up to the first error.
+fn read<P, T>(
+    mut parser: P,
+    pieces: &[&[u8]],
+    push: fn(&mut P, &[u8]),
+    poll: fn(&mut P) -> Result<Option<T>, HttpError>,
+) -> Vec<T> {
     let mut found = Vec::new();
     for piece in pieces {
-        parser.push(piece);
+        push(&mut parser, piece);
         loop {
-            match parser.poll_request() {
-                Ok(Some(request)) => found.push(request),
-                Ok(None) => break,
-                Err(error) => return (found, Some(error)),
-            }
-        }
-    }
-    (found, None)
-}
-
-fn messages(pieces: &[&[u8]]) -> (Vec<Message>, Option<HttpError>) {
-    let mut parser = MessageParser::new(LIMITS);
-    let mut found = Vec::new();
-    for piece in pieces {
-        parser.push(piece);
-        loop {
-            match parser.poll_message() {
+            match poll(&mut parser) {
                 Ok(Some(message)) => found.push(message),
                 Ok(None) => break,
-                Err(error) => return (found, Some(error)),
+                Err(_) => return found,
             }
         }
     }
-    (found, None)
+    found
 }
 
 libfuzzer_sys::fuzz_target!(|input: (u16, &[u8])| {
     let (cut, bytes) = input;
     let (one, two) = bytes.split_at(usize::from(cut).min(bytes.len()));
-    assert_eq!(requests(&[one, two]).0, requests(&[bytes]).0);
-    assert_eq!(messages(&[one, two]).0, messages(&[bytes]).0);
+    let requests = |pieces: &[&[u8]]| {
+        let parser = RequestParser::new(LIMITS);
+        read(
+            parser,
+            pieces,
+            RequestParser::push,
+            RequestParser::poll_request,
+        )
+    };
+    let messages = |pieces: &[&[u8]]| {
+        let parser = MessageParser::new(LIMITS);
+        read(
+            parser,
+            pieces,
+            MessageParser::push,
+            MessageParser::poll_message,
+        )
+    };
+    assert_eq!(requests(&[one, two]), requests(&[bytes]));
+    assert_eq!(messages(&[one, two]), messages(&[bytes]));
 });
