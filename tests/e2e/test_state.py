@@ -1,13 +1,15 @@
 """State and configuration on disk: private, refused where broken, never overwritten."""
 
+import asyncio
 import json
+import socket
 import stat
 import subprocess
 
 import pytest
 
 from harness import paths, wait
-from harness.cameras import pattern_camera
+from harness.cameras import pattern_camera, unique
 from harness.hapd import Hapd, config
 from harness.view import paired
 
@@ -25,12 +27,26 @@ async def test_state_is_for_its_owner_only(folder):
             assert mode == (0o700 if path.is_dir() else 0o600), f"{path}: {mode:o}"
 
 
-async def test_stopped_as_soon_as_it_is_ready_it_ends_in_order(folder):
-    hapd = Hapd(folder, config(pattern_camera()))
-    for _ in range(8):
-        await hapd.start()
-        await hapd.stop()
-    assert hapd.log.read_text().count("SIGTERM: stopping") == 8
+async def test_told_to_stop_before_it_is_ready_it_ends_in_order(folder):
+    """A camera that sends nothing is waited for; its port is taken before that."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = probe.getsockname()
+    camera = {"name": unique("Silent"), "source": "launch:videotestsrc is-live=true ! valve drop=true", "port": address[1]}
+    hapd = Hapd(folder, config(camera))
+
+    def listens():
+        with socket.socket() as client:
+            return client.connect_ex(address) == 0
+
+    starting = asyncio.create_task(hapd.start())
+    await wait.until(listens, 10, "the camera's port", 0.005)
+    assert "ready:" not in hapd.log.read_text()
+    hapd.process.terminate()
+    await asyncio.wait([starting])  # whether it still says that it is ready does not matter
+    starting.exception()
+    await wait.until(lambda: hapd.process.poll() is not None, 10, "end of hapd")
+    assert hapd.process.returncode == 0 and "SIGTERM: stopping" in hapd.log.read_text(), hapd.tail()
 
 
 BREAKS = {"cut": lambda b: b[: len(b) // 2], "noise": lambda b: bytes(x ^ 0x5A for x in b), "empty": lambda b: b"",
